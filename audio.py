@@ -1,0 +1,237 @@
+"""Sound in any common format to a mono float32 waveform at 22 050 Hz."""
+
+import io
+import os
+import stat
+from collections.abc import Iterator
+from typing import Any, BinaryIO
+
+import numpy as np
+
+SAMPLE_RATE = 22050  # Hz, of every waveform in this project
+MAX_SECONDS = 4 * 3600  # longest accepted recording
+MAX_CHANNELS = 64
+MIN_RATE, MAX_RATE = 4_000, 768_000  # Hz; speech needs the lower, no recorder exceeds the upper
+MAX_PEAK = 100.0  # 40 dB over full scale: beyond it are integers stored as floats, or damage
+
+# What counts as sound when a folder or an archive is searched. Any other file can still be named.
+# fmt: off
+EXTENSIONS = frozenset({
+    ".3gp", ".aac", ".aif", ".aifc", ".aiff", ".amr", ".au", ".caf", ".flac", ".m4a", ".mka",
+    ".mp3", ".mp4", ".oga", ".ogg", ".opus", ".rf64", ".snd", ".w64", ".wav", ".wave", ".webm",
+    ".wma",
+})
+# fmt: on
+
+_BLOCK = 2**16  # numbers decoded at a time, over all channels
+# FFmpeg reads more: playlists (which open other files and addresses), pictures, subtitles.
+_FFMPEG_FORMATS = (
+    "aac,ac3,aiff,amr,ape,asf,au,avi,caf,eac3,flac,flv,matroska,webm,mov,mp4,m4a,3gp,3g2,mj2,mp3,"
+    "mpeg,mpegts,ogg,tta,w64,wav,wv"
+)
+_ADVICE = "expected WAV, FLAC, OGG, MP3, M4A, WebM or the like; convert it to WAV and try again"
+
+Blocks = Iterator[tuple[int, np.ndarray]]  # sampling rate, samples (frames, channels)
+
+
+class AudioError(ValueError):
+    """A sound cannot be used; the message says in one line what was found and what to do."""
+
+
+class _DecoderError(Exception):
+    """A decoder cannot read the sound, or not to its end."""
+
+
+def load(source: str | os.PathLike | bytes | BinaryIO) -> np.ndarray:
+    """Decode a sound, average its channels and resample it to `SAMPLE_RATE` with soxr HQ.
+
+    libsndfile (soundfile) decodes WAV, FLAC, Ogg, AIFF; FFmpeg (PyAV) decodes MP3 and whatever
+    libsndfile refuses. Where one fails the other is tried, and of a cut or damaged file the longest
+    part that either can decode is returned.
+
+    Args:
+        source: Path, the bytes of a file, or a binary file object (read from its beginning).
+
+    Returns:
+        Waveform (samples,) float32, finite, at least one sample. Full scale is [-1, 1]; lossy and
+        floating-point formats may exceed it.
+
+    Raises:
+        AudioError: There is no sound in `source`, it lasts longer than `MAX_SECONDS`, or its
+            sampling rate, number of channels or sample values make no sense.
+    """
+    name = getattr(source, "name", "")
+    try:
+        if isinstance(source, str | os.PathLike):
+            name = os.fspath(source)
+            with _open(source) as file:
+                return _decode(file)
+        return _decode(io.BytesIO(source) if isinstance(source, bytes) else source)
+    except AudioError as error:
+        message = str(error)
+    except FileNotFoundError:
+        message = f"{_what_is_missing(name)}, expected a sound file; check the name"
+    except OSError as error:
+        message = f"cannot be read ({error.strerror or error}); check its name and permissions"
+    raise AudioError(f"{_printable(name) or 'the sound'}: {message}")
+
+
+def _what_is_missing(path: str) -> str:
+    return "is a broken link" if os.path.islink(path) else "does not exist"
+
+
+def _printable(name: object) -> str:
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(name))
+
+
+def _open(path: str | os.PathLike) -> BinaryIO:
+    try:
+        mode = os.stat(path).st_mode
+    except ValueError as error:  # a zero byte, say
+        raise AudioError(f"is no file name ({error}); check it") from None
+    if stat.S_ISDIR(mode):
+        raise AudioError("is a folder, expected a sound file; name a file in it")
+    if not stat.S_ISREG(mode):  # opening a pipe would wait for somebody to write into it
+        raise AudioError("is a pipe or device, expected a sound file; save the sound in one")
+    return open(path, "rb")
+
+
+class _Input:
+    """A file as the decoders see it: without name, and silent about impossible seeks.
+
+    By its name, libsndfile would take a file without header for raw samples. An exception in a
+    seek, to where a damaged header points, would be printed from libsndfile and not raised.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.read, self.tell = file.read, file.tell
+        self._seek = file.seek
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        try:
+            return self._seek(offset, whence)
+        except (OSError, ValueError):
+            return self.tell()
+
+
+def _decode(file: BinaryIO) -> np.ndarray:
+    if not file.seekable():
+        raise AudioError("is a stream, expected a file; read it and pass the bytes")
+    file.seek(0)
+    head = file.read(3)
+    if isinstance(head, str):
+        raise AudioError("is opened as text, expected a binary file object; open it with 'rb'")
+    if not head:
+        raise AudioError("is empty (0 bytes), expected a sound; record or copy it again")
+    if head[:2] == b"\xf0\x7e":  # libsndfile would print every fault of it on stdout
+        raise AudioError(f"is a MIDI sample dump, {_ADVICE}")
+    decoders = [_read_soundfile, _read_av]
+    if head == b"ID3" or (head[0] == 0xFF and head[1:] >= b"\xe0"):
+        decoders.reverse()  # MP3: libsndfile would print warnings on stderr
+    longest = np.empty(0, np.float32)
+    failures = []
+    for decoder in decoders:
+        file.seek(0)
+        waveform, failure = _resample(decoder(_Input(file)))
+        if len(waveform) > len(longest):
+            longest = waveform
+        if not failure:
+            break
+        failures.append(failure)
+    if not len(longest):
+        found = "; ".join(failures) or "not one sample"
+        raise AudioError(f"no sound found in it ({found}); {_ADVICE}")
+    return longest
+
+
+def _resample(blocks: Blocks) -> tuple[np.ndarray, str]:
+    """Waveform (samples,) at `SAMPLE_RATE`, and why it ends too early ('' if it does not)."""
+    import soxr
+
+    samples = bytearray()  # grows in place, so that hours of sound are held once
+    stream, stream_rate, seconds, failure = None, 0, 0.0, ""
+    nothing = np.empty(0, np.float32)
+    try:
+        for rate, block in blocks:
+            seconds += len(block) / rate if rate else 0
+            _check(rate, block, seconds)
+            if rate != stream_rate:
+                if stream:
+                    samples += stream.resample_chunk(nothing, last=True).tobytes()
+                stream = soxr.ResampleStream(rate, SAMPLE_RATE, 1, dtype="float32", quality="HQ")
+                stream_rate = rate
+            assert stream
+            # Channel after channel in memory: ten times as fast as block.mean(axis=1).
+            mono = np.ascontiguousarray(block.T, np.float32).mean(axis=0)
+            samples += stream.resample_chunk(mono).tobytes()
+    except _DecoderError as error:
+        failure = str(error)
+    if stream:
+        samples += stream.resample_chunk(nothing, last=True).tobytes()
+    return np.frombuffer(samples, np.float32), failure
+
+
+def _check(rate: int, block: np.ndarray, seconds: float) -> None:
+    channels = block.shape[1]
+    if not MIN_RATE <= rate <= MAX_RATE:
+        raise AudioError(
+            f"has a sampling rate of {rate} Hz, expected {MIN_RATE} to {MAX_RATE}; resample it"
+        )
+    if channels > MAX_CHANNELS:
+        raise AudioError(f"has {channels} channels, expected 1 to {MAX_CHANNELS}; mix it down")
+    if seconds > MAX_SECONDS:
+        raise AudioError(f"lasts longer than {MAX_SECONDS / 3600:g} hours; cut it into pieces")
+    peak = np.abs(block).max(initial=0)
+    if not np.isfinite(peak):
+        raise AudioError("has samples that are NaN or infinite, expected [-1, 1]; export it again")
+    if peak > MAX_PEAK:
+        raise AudioError(f"has samples up to {peak:.3g}, expected [-1, 1]; scale it down")
+
+
+def _read_soundfile(file: _Input) -> Blocks:
+    import soundfile
+
+    try:
+        with soundfile.SoundFile(file) as sound:
+            block = np.empty((_BLOCK // sound.channels, sound.channels), np.float32)
+            while len(part := sound.read(out=block)):
+                yield sound.samplerate, part
+    except soundfile.LibsndfileError as error:
+        raise _DecoderError(f"libsndfile: {error.error_string.strip(' .')}") from None
+
+
+def _read_av(file: _Input) -> Blocks:
+    try:
+        import av
+    except ImportError:
+        raise _DecoderError("FFmpeg: not installed, try pip install av") from None
+
+    options = {"format_whitelist": _FFMPEG_FORMATS}
+    try:
+        with av.open(file, "r", options=options, metadata_errors="ignore") as container:
+            if not container.streams.audio:
+                raise AudioError(f"is {container.format.long_name} without sound; {_ADVICE}")
+            for packet in container.demux(container.streams.audio[0]):
+                try:
+                    frames = packet.decode()
+                except av.error.InvalidDataError:
+                    continue  # a damaged packet: FFmpeg goes on with the next one
+                for frame in frames:
+                    yield frame.sample_rate, _frame_samples(frame)
+    except AudioError:
+        raise
+    except (av.error.FFmpegError, OSError, ValueError) as error:
+        raise _DecoderError(f"FFmpeg: {getattr(error, 'strerror', None) or error}") from None
+
+
+def _frame_samples(frame: Any) -> np.ndarray:
+    """Samples (frames, channels) floating-point of an av.AudioFrame, integers scaled to [-1, 1]."""
+    samples = frame.to_ndarray()  # planar: (channels, frames); packed: (1, frames * channels)
+    if frame.format.is_planar:
+        samples = samples.T
+    samples = samples.reshape(frame.samples, -1)
+    if samples.dtype.kind == "f":
+        return samples
+    full_scale = 2.0 ** (8 * samples.dtype.itemsize - 1)
+    middle = full_scale if samples.dtype.kind == "u" else 0.0
+    return (samples - middle) / full_scale

@@ -1,0 +1,191 @@
+"""Seeded changes of a waveform, for more variety in training.
+
+Each transform is called with a waveform (samples,) float32 at `audio.SAMPLE_RATE` and a numpy
+Generator, from which alone it draws, and returns a new float32 array. A range is drawn from
+uniformly, once per call. The two of the original system are `WhiteNoise()` and `Shift()`.
+"""
+
+import os
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+import audio
+from audio import SAMPLE_RATE, AudioError
+
+_STFT = 2048  # window of librosa's phase vocoder, the least it can work on
+
+
+@dataclass(frozen=True)
+class WhiteNoise:
+    """Add Gaussian noise of a standard deviation of `amplitude`, full scale being 1."""
+
+    amplitude: float = 0.005
+
+    def __call__(self, waveform: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        noise = rng.standard_normal(len(waveform), dtype=np.float32)
+        return waveform + np.float32(self.amplitude) * noise
+
+
+@dataclass(frozen=True)
+class Shift:
+    """Shift to the right by `seconds`; what leaves at the end comes in at the beginning."""
+
+    seconds: float = 0.25
+
+    def __call__(self, waveform: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        return np.roll(waveform, round(self.seconds * SAMPLE_RATE))
+
+
+@dataclass(frozen=True)
+class NoiseAtSNR:
+    """Add white noise at a signal-to-noise ratio in dB; silence stays silence."""
+
+    low_db: float
+    high_db: float
+
+    def __call__(self, waveform: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        noise = rng.standard_normal(len(waveform), dtype=np.float32)
+        return _mix(waveform, noise, rng.uniform(self.low_db, self.high_db))
+
+
+@dataclass(frozen=True)
+class BackgroundNoise:
+    """Add a sound from `folder` at a signal-to-noise ratio in dB; silence stays silence.
+
+    The sound starts at a random place and goes round until the waveform ends.
+    """
+
+    folder: str | os.PathLike
+    low_db: float
+    high_db: float
+
+    def __call__(self, waveform: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        sounds = _load_folder(os.fspath(self.folder))
+        sound = sounds[rng.integers(len(sounds))]
+        start = rng.integers(len(sound))
+        noise = np.resize(np.roll(sound, -start), len(waveform))
+        return _mix(waveform, noise, rng.uniform(self.low_db, self.high_db))
+
+
+@dataclass(frozen=True)
+class Gain:
+    """Amplify by a number of dB (attenuate where it is negative), without clipping."""
+
+    low_db: float
+    high_db: float
+
+    def __call__(self, waveform: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        return waveform * np.float32(10 ** (rng.uniform(self.low_db, self.high_db) / 20))
+
+
+@dataclass(frozen=True)
+class Pitch:
+    """Raise the pitch by a number of semitones at equal length (librosa.effects.pitch_shift)."""
+
+    low_semitones: float
+    high_semitones: float
+
+    def __call__(self, waveform: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        import librosa
+
+        semitones = rng.uniform(self.low_semitones, self.high_semitones)
+        shifted = librosa.effects.pitch_shift(
+            _at_least_one_window(waveform), sr=SAMPLE_RATE, n_steps=semitones, n_fft=_STFT
+        )
+        return shifted[: len(waveform)]
+
+
+@dataclass(frozen=True)
+class Tempo:
+    """Speak faster by a factor (slower below 1) at equal pitch (librosa.effects.time_stretch)."""
+
+    low: float
+    high: float
+
+    def __call__(self, waveform: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        import librosa
+
+        rate = rng.uniform(self.low, self.high)
+        stretched = librosa.effects.time_stretch(
+            _at_least_one_window(waveform), rate=rate, n_fft=_STFT
+        )
+        return stretched[: max(1, round(len(waveform) / rate))]
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Play faster by a factor (slower below 1), pitch and tempo together, by resampling."""
+
+    low: float
+    high: float
+
+    def __call__(self, waveform: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        import soxr
+
+        factor = rng.uniform(self.low, self.high)
+        played = soxr.resample(waveform, SAMPLE_RATE * factor, SAMPLE_RATE, quality="HQ")
+        return played if len(played) else waveform.copy()
+
+
+@dataclass(frozen=True)
+class Room:
+    """Convolve with an impulse response from `folder`, scaled to energy 1.
+
+    The strongest sample of the response, taken for the direct path, is moved to time 0, and
+    the reverberation is cut off where the waveform ends.
+    """
+
+    folder: str | os.PathLike
+
+    def __call__(self, waveform: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        from scipy.signal import oaconvolve
+
+        responses = _load_folder(os.fspath(self.folder))
+        response = responses[rng.integers(len(responses))]
+        energy = np.sum(response.astype(np.float64) ** 2)
+        if not energy:
+            raise AudioError(f"{self.folder}: holds a silent impulse response; take it out")
+        direct = np.argmax(np.abs(response))
+        wet = oaconvolve(waveform, response / np.float32(np.sqrt(energy)))
+        return wet[direct : direct + len(waveform)].astype(np.float32)
+
+
+@dataclass(frozen=True)
+class BandLimit:
+    """Keep the band from `low_hz` to `high_hz`, by default the telephone's (Butterworth filter)."""
+
+    low_hz: float = 300
+    high_hz: float = 3400
+
+    def __call__(self, waveform: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        from scipy.signal import butter, sosfilt
+
+        filters = butter(4, [self.low_hz, self.high_hz], "bandpass", fs=SAMPLE_RATE, output="sos")
+        return sosfilt(filters, waveform).astype(np.float32)
+
+
+def _mix(waveform: np.ndarray, noise: np.ndarray, snr_db: float) -> np.ndarray:
+    noise_power = np.mean(noise**2, dtype=np.float64)
+    if not noise_power:
+        return waveform.copy()
+    power = np.mean(waveform**2, dtype=np.float64) / 10 ** (snr_db / 10)
+    return waveform + np.float32(np.sqrt(power / noise_power)) * noise
+
+
+def _at_least_one_window(waveform: np.ndarray) -> np.ndarray:
+    return np.pad(waveform, (0, max(0, _STFT - len(waveform))))
+
+
+@cache
+def _load_folder(folder: str) -> tuple[np.ndarray, ...]:
+    """Every sound below `folder` in the order of names, decoded once per process, read-only."""
+    files = sorted(p for p in Path(folder).rglob("*") if p.suffix.lower() in audio.EXTENSIONS)
+    if not files:
+        raise AudioError(f"{folder}: holds no sound files, expected at least one; name another")
+    sounds = tuple(audio.load(path) for path in files)
+    for sound in sounds:
+        sound.setflags(write=False)
+    return sounds

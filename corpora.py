@@ -1,0 +1,309 @@
+"""Folders of labelled speech -> one table: path, emotion, speaker, corpus, channel.
+
+A corpus is recognised by the names of its files, so corpora may be mixed in one folder and lie
+flat or nested. What follows no known naming is labelled by the folder it lies in, or by a CSV list.
+"""
+
+import csv
+import hashlib
+import logging
+import os
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path, PurePath
+from typing import NamedTuple
+
+import pandas as pd
+
+from audio import EXTENSIONS
+
+EMOTIONS = ("angry", "calm", "disgust", "fearful", "happy", "neutral", "sad", "surprised")
+LOG = logging.getLogger("corpora")
+AnyPath = str | os.PathLike[str]
+Found = list[tuple[str, "Clip"]]  # path, and what is known of it
+
+_WORDS = {
+    "angry": "angry anger",
+    "calm": "calm calmness",
+    "disgust": "disgust disgusted",
+    "fearful": "fearful fear afraid scared",
+    "happy": "happy happiness joy joyful",
+    "neutral": "neutral",
+    "sad": "sad sadness",
+    "surprised": "surprised surprise pleasantsurprise pleasantsurprised",
+}
+_SYNONYMS = {word: emotion for emotion, words in _WORDS.items() for word in words.split()}
+
+# TESS holds one misnamed file, OA_bite_neutral; CREMA-D one, 1040_ITH_SAD_X.
+_NAMES = {
+    "RAVDESS": r"0[13]-(?P<channel>0[12])-(?P<code>0[1-8])(-0[12]){3}"
+    r"-(?P<speaker>0[1-9]|1\d|2[0-4])",
+    "CREMA-D": r"(?P<speaker>10\d\d)_[A-Z]{3}_(?P<code>ANG|DIS|FEA|HAP|NEU|SAD)_(LO|MD|HI|XX?)",
+    "TESS": r"(?P<speaker>[OY]A)F?_[A-Z]+_(?P<code>angry|disgust|fear|happy|neutral|ps|sad)",
+    "SAVEE": r"(?P<speaker>DC|JE|JK|KL)_(?P<code>a|d|f|h|n|sa|su)\d\d",
+    "EMO-DB": r"(?P<speaker>03|08|09|1[0-6])[AB]\d\d(?P<code>[WLEAFTN])[A-Z]",
+}
+# What the codes mean that are not words of ours. `scan` leaves boredom out.
+_CODES = {
+    "RAVDESS": "01=neutral 02=calm 03=happy 04=sad 05=angry 06=fearful 07=disgust 08=surprised",
+    "CREMA-D": "ang=angry dis=disgust fea=fearful hap=happy neu=neutral sad=sad",
+    "TESS": "fear=fearful ps=surprised",
+    "SAVEE": "a=angry d=disgust f=fearful h=happy n=neutral sa=sad su=surprised",
+    "EMO-DB": "w=angry l=boredom e=disgust a=fearful f=happy t=sad n=neutral",
+}
+_EXAMPLES = (
+    "03-01-06-01-02-01-12.wav (RAVDESS), 1001_DFA_ANG_XX.wav (CREMA-D), OAF_back_angry.wav (TESS), "
+    "DC_a01.wav (SAVEE), 03a01Fa.wav (EMO-DB), or a folder per emotion such as angry/clip.wav"
+)
+
+# Faults of CREMA-D that a comparison of bytes misses, because each copy was encoded on its own.
+_TWINS = "1006_TIE_NEU_XX 1006_TIE_HAP_XX 1013_WSI_DIS_XX 1013_WSI_SAD_XX "
+_TWINS += "1017_IWW_ANG_XX 1017_IWW_FEA_XX"
+_FAULTS = dict.fromkeys(_TWINS.split(), "another clip holds the same sound with another label")
+_FAULTS["1076_MTI_SAD_XX"] = "digital silence"
+
+
+#: What the corpora's makers allow; a model trained on them inherits it.
+LICENCES = {
+    "RAVDESS": "CC BY-NC-SA 4.0",
+    "CREMA-D": "ODbL 1.0",
+    "TESS": "CC BY-NC-ND 4.0",
+    "SAVEE": "on registration, research only",
+    "EMO-DB": "free to use",
+}
+
+
+class CorpusError(ValueError):
+    """A corpus, or a list of clips, that cannot be read; the message is one plain line."""
+
+
+class Clip(NamedTuple):
+    """What the name of a recording says; `speaker` is unique over all corpora."""
+
+    emotion: str
+    speaker: str
+    corpus: str
+    channel: str
+
+
+def parse_name(path: AnyPath) -> Clip | None:
+    """Read emotion and speaker off a RAVDESS, CREMA-D, TESS, SAVEE or EMO-DB file name.
+
+    The parent folder is looked at where it names the speaker (SAVEE's DC/a01.wav). The file need
+    not exist. None if the name follows none of these corpora or its emotion is none of EMOTIONS.
+    """
+    clip = _read_name(PurePath(path))
+    return clip if clip and clip.emotion in EMOTIONS else None
+
+
+def parse_emotion(word: str) -> str | None:
+    """The emotion that a word stands for ('Anger', '01_joy', 'pleasant surprise'), or None."""
+    return _SYNONYMS.get(re.sub(r"[^a-z]", "", word.lower()))
+
+
+def parse_folders(path: AnyPath) -> str | None:
+    """The emotion that one of the folders of a path names, or None.
+
+    Pass the path relative to the folder that the user gave: what lies above is not about the clip.
+
+    Raises:
+        CorpusError: two folders of the path name different emotions.
+    """
+    emotions = {emotion for part in PurePath(path).parts[:-1] if (emotion := parse_emotion(part))}
+    if len(emotions) > 1:
+        found = " and ".join(sorted(emotions))
+        raise CorpusError(f"{path} lies in folders of {found}: one is expected; rename a folder")
+    return emotions.pop() if emotions else None
+
+
+def read_list(file: AnyPath, *, labelled: bool = True) -> list[tuple[Path, str, str]]:
+    """Read a CSV list of clips (UTF-8, separator comma or semicolon).
+
+    The first column holds the paths, relative to the folder of the list; the column `emotion` the
+    labels; an optional column `speaker` the speakers. `labelled` demands an emotion in every row.
+
+    Returns:
+        Path, emotion, speaker of each row ('' where not given). The files need not exist.
+
+    Raises:
+        CorpusError: unreadable list, missing column or value, or an emotion that is not known.
+    """
+    file = Path(file)
+    try:
+        lines = file.read_text(encoding="utf-8-sig").splitlines(keepends=True)
+        delimiter = ";" if lines and lines[0].count(";") > lines[0].count(",") else ","
+        reader = csv.reader(lines, delimiter=delimiter)
+        rows = [(reader.line_num, [cell.strip() for cell in row]) for row in reader if any(row)]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise CorpusError(f"{file} cannot be read as a UTF-8 CSV list: {error}") from error
+    if len(rows) < 2:
+        raise CorpusError(f"{file} lists no clips: a line of column names, then rows are expected")
+    columns = [column.lower() for column in rows[0][1]]
+    if labelled and "emotion" not in columns[1:]:
+        raise CorpusError(f"{file} has the columns {columns}, first path and then emotion expected")
+    clips = []
+    for number, row in rows[1:]:
+        where = f"{file}, row {number}"
+        values = dict(zip(columns, row, strict=False))
+        if len(row) != len(columns) or not row[0] or values.get("speaker") == "":
+            raise CorpusError(f"{where}: {row} found, a value for each of {columns} is expected")
+        word, speaker = values.get("emotion", ""), values.get("speaker", "")
+        emotion = parse_emotion(word) or ""
+        if not emotion and (word or labelled):
+            raise CorpusError(f"{where}: emotion '{word}' found, one of {EMOTIONS} is expected")
+        clips.append((file.parent / row[0], emotion, speaker))
+    return clips
+
+
+def scan(*sources: AnyPath) -> pd.DataFrame:
+    """Find the labelled clips of folders (searched with all below, links too) and `.csv` lists.
+
+    Names of the known corpora win over folder names. Otherwise the folder given is the corpus, and
+    the first folder inside it that is no emotion is the speaker, above or below the emotion's
+    (alice/angry/clip.wav, angry/alice/clip.wav). Where a clip lies in no such folder, or a list has
+    no column `speaker`, nobody can tell whose voice it holds: all clips of that corpus then count
+    as one speaker, so that a split by speaker never puts one voice on both sides.
+
+    Left out, with a warning: files that are empty or cannot be opened, the known faults of CREMA-D,
+    and the same sound (byte for byte, or by a known name) under two labels. Of copies with one
+    label the first counts. Nothing is decoded here, for speed: a clip that is silent or broken
+    inside has to be dropped where features are extracted.
+
+    Returns:
+        Columns path, emotion, speaker, corpus, channel ('speech' or 'song'); sorted by path.
+
+    Raises:
+        CorpusError: a source that is missing, empty, without labels, or contradicts itself.
+    """
+    clips: Found = []
+    for source in map(Path, sources):
+        if source.is_dir():
+            clips += _scan_folder(source)
+        elif source.is_file() and source.suffix.lower() == ".csv":
+            clips += _scan_list(source)
+        else:
+            raise CorpusError(f"{source}: no such folder; a folder or a .csv list is expected")
+    usable = _drop_faulty(sorted(set(_name_speakers(clips))))
+    if not usable:
+        raise CorpusError("no usable clip is left: the warnings say what is wrong with each")
+    rows = [(path, *clip) for path, clip in usable]
+    return pd.DataFrame(rows, columns=["path", *Clip._fields], dtype=str)
+
+
+def _read_name(path: PurePath) -> Clip | None:
+    for name in (path.stem, f"{path.parent.name}_{path.stem}"):
+        for corpus, pattern in _NAMES.items():
+            if match := re.fullmatch(pattern, name, re.IGNORECASE):
+                found = match.groupdict()
+                speaker = found["speaker"].upper() + ("F" if corpus == "TESS" else "")
+                channel = "song" if found.get("channel") == "02" else "speech"
+                meaning = dict(pair.split("=") for pair in _CODES[corpus].split())
+                emotion = meaning.get(found["code"].lower(), found["code"].lower())
+                return Clip(emotion, f"{corpus}-{speaker}", corpus, channel)
+    return None
+
+
+def _audio_files(folder: Path) -> Iterator[Path]:
+    visited = set()
+    for parent, folders, names in os.walk(folder, followlinks=True):
+        real = os.path.realpath(parent)
+        # Hidden: unfinished downloads, and what macOS adds to archives. Visited: links that loop.
+        folders[:] = sorted(f for f in folders if not f.startswith(".") and real not in visited)
+        for name in names if real not in visited else ():
+            if not name.startswith(".") and Path(name).suffix.lower() in EXTENSIONS:
+                yield Path(parent, name)
+        visited.add(real)
+
+
+def _scan_folder(folder: Path) -> Found:
+    root = Path(os.path.abspath(folder))
+    if parse_emotion(root.name):  # the folder of a single emotion was given
+        root = root.parent
+    clips, others = [], dict[str, list[Path]]()
+    for path in _audio_files(folder):
+        relative = Path(os.path.abspath(path)).relative_to(root)
+        clip = _read_name(root.name / relative)
+        if clip is None and (emotion := parse_folders(relative)):
+            people = [name for name in relative.parts[:-1] if not parse_emotion(name)]
+            clip = _own_clip(emotion, "".join(people[:1]), root.name)
+        if clip and clip.emotion in EMOTIONS:
+            clips.append((str(path), clip))
+        else:
+            kind = f"of {clip.emotion}" if clip else "without an emotion in name or folder"
+            others.setdefault(kind, []).append(path)
+    found = [f"{len(paths)} audio files {kind} ({paths[0]})" for kind, paths in others.items()]
+    if not clips:
+        holds = ", ".join(found) or "no audio file"
+        raise CorpusError(f"{folder} holds {holds}; names expected are {_EXAMPLES}")
+    for line in found:
+        LOG.warning("%s: left out %s", folder, line)
+    return clips
+
+
+def _scan_list(file: Path) -> Found:
+    clips = []
+    for path, emotion, speaker in read_list(file):
+        # A known name tells the speaker as other folders tell it, so one voice keeps one name.
+        clip = _read_name(path) or _own_clip(emotion, speaker, file.stem)
+        clips.append((str(path), clip._replace(emotion=emotion)))
+    return clips
+
+
+def _own_clip(emotion: str, speaker: str, corpus: str) -> Clip:
+    # Lower case: angry/Alice and sad/alice are one voice.
+    return Clip(emotion, f"{corpus}-{speaker.lower()}" if speaker else "", corpus, "speech")
+
+
+def _name_speakers(clips: Found) -> Found:
+    nameless = Counter(clip.corpus for _, clip in clips if not clip.speaker)
+    for corpus, count in nameless.items():
+        LOG.warning("%s counts as one speaker: %d clips do not name theirs", corpus, count)
+    # All its clips, for a nameless one may hold the voice of a speaker whom another one names.
+    unknown = {corpus: f"{corpus}-unknown" for corpus in nameless}
+    return [(path, c._replace(speaker=unknown.get(c.corpus, c.speaker))) for path, c in clips]
+
+
+def _drop_faulty(clips: Found) -> Found:
+    usable, sizes = [], {}
+    for path, clip in clips:
+        readable = os.path.isfile(path) and os.access(path, os.R_OK)
+        sizes[path] = os.path.getsize(path) if readable else 0
+        fault = _FAULTS.get(Path(path).stem.upper()) if sizes[path] else "empty or not readable"
+        if fault:
+            LOG.warning("%s left out: %s", path, fault)
+        else:
+            usable.append((path, clip))
+    usable = _drop_copies(usable, _recording)
+    # Only files of one size can be equal, so most are never read.
+    count = Counter(sizes[path] for path, _ in usable)
+    return _drop_copies(usable, lambda path: _digest(path) if count[sizes[path]] > 1 else path)
+
+
+def _drop_copies(clips: Found, identity: Callable[[str], str]) -> Found:
+    """Of the clips of one identity keep the first, or none where their labels differ."""
+    groups: dict[str, Found] = {}
+    for path, clip in clips:
+        groups.setdefault(identity(path), []).append((path, clip))
+    copies = []
+    for sound, group in list(groups.items()):
+        labels = sorted({clip.emotion for _, clip in group})
+        if len(labels) == 1:
+            copies += [f"{path} of {group[0][0]}" for path, _ in group[1:]]
+        else:
+            del groups[sound]
+            for path, _ in group:
+                LOG.warning("%s left out: the same sound is labelled %s", path, labels)
+    if copies:
+        LOG.warning("copies left out: %d, such as %s", len(copies), copies[0])
+    return [group[0] for group in groups.values()]
+
+
+def _recording(path: str) -> str:
+    """One text for all files of a recording (RAVDESS: 01- with film, 03- without), or the path."""
+    clip = _read_name(Path(path))
+    return f"{clip.speaker} {re.sub('^0[13]-', '', Path(path).stem.lower())}" if clip else path
+
+
+def _digest(path: str) -> str:
+    return hashlib.blake2b(Path(path).read_bytes()).hexdigest()

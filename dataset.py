@@ -1,0 +1,182 @@
+"""Clips → features, extracted in parallel, once: the second run finds them in a cache.
+
+Clips are worked off in chunks of one folder. A chunk is the unit of parallel work, of progress and
+of the cache, so an interrupted extraction loses the chunks in hand and no more. The key of a chunk
+holds all that decides its content: the files (path, size, time of change), the version of the
+features, the transforms and the seed.
+"""
+
+import hashlib
+import json
+import logging
+import os
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+import audio
+import features
+
+LOG = logging.getLogger("dataset")
+
+CHUNK_CLIPS = 32
+
+
+class Sometimes(NamedTuple):
+    """A transform, and the probability with which a clip goes through it."""
+
+    probability: float
+    transform: Callable[[np.ndarray, np.random.Generator], np.ndarray]
+
+
+#: The transforms that one copy of every clip goes through, in order. Without any: the clip itself.
+Recipe = tuple[Sometimes, ...]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Clips and the files that hold their features.
+
+    Attributes:
+        table: of `corpora.scan`, less the clips that hold no sound; rows count from 0.
+        copies: per recipe the files of all chunks, which together follow the table's rows.
+    """
+
+    table: pd.DataFrame
+    copies: tuple[tuple[Path, ...], ...]
+
+    def vectors(self, copy: int) -> np.ndarray:
+        """Return the mean vectors of a copy: (clips, 264) float32."""
+        return np.concatenate([_read(file, "vectors") for file in self.copies[copy]])
+
+    def frames(self, copy: int) -> list[np.ndarray]:
+        """Return the frames of a copy, silence trimmed: per clip (frames, 264) float32."""
+        clips: list[np.ndarray] = []
+        for file in self.copies[copy]:
+            ends = np.cumsum(_read(file, "lengths"))
+            clips.extend(np.split(_read(file, "frames"), ends[:-1]))
+        return clips
+
+
+def extract(
+    table: pd.DataFrame,
+    recipes: Sequence[Recipe],
+    *,
+    cache: Path,
+    seed: int,
+    jobs: int,
+    quiet: bool = False,
+) -> Dataset:
+    """Extract the features of all clips under all recipes, or find them in the cache.
+
+    Clips that cannot be read or hold digital silence are left out, each with a line in the log.
+
+    Args:
+        table: of `corpora.scan`.
+        recipes: one copy of every clip is made by each; the first must be empty: the clip itself.
+        cache: folder for the chunks.
+        seed: of the transforms; every clip, copy and seed draws its own numbers.
+        jobs: processes.
+        quiet: show no progress bar.
+    """
+    from joblib import Parallel, delayed
+    from tqdm import tqdm
+
+    cache.mkdir(parents=True, exist_ok=True)
+    # Only what can be heard is augmented, so the clips themselves come first.
+    originals = _plan(table, (), cache=cache, seed=0)
+    with Parallel(n_jobs=jobs, return_as="generator", max_nbytes=None) as parallel:
+
+        def work(tasks: list["_Chunk"], title: str) -> None:
+            missing = [task for task in tasks if not task.file.exists()]
+            bar = tqdm(
+                total=sum(len(task.paths) for task in tasks),
+                initial=sum(len(task.paths) for task in tasks if task.file.exists()),
+                desc=title,
+                unit="clip",
+                disable=quiet,
+            )
+            with bar:
+                for clips in parallel(delayed(_extract_chunk)(task) for task in missing):
+                    bar.update(clips)
+
+        work(originals, "features")
+        heard = np.concatenate([_read(chunk.file, "heard") for chunk in originals])
+        for path in table.path[~heard]:
+            LOG.warning("%s left out: it cannot be read, or is silent throughout", path)
+        augmented = [
+            _plan(table[heard], recipe, cache=cache, seed=seed + number)
+            for number, recipe in enumerate(recipes[1:])
+        ]
+        work([chunk for copy in augmented for chunk in copy], "augmented copies")
+    copies = tuple(tuple(chunk.file for chunk in chunks) for chunks in [originals, *augmented])
+    return Dataset(table[heard].reset_index(drop=True), copies)
+
+
+class _Chunk(NamedTuple):
+    paths: list[str]
+    recipe: Recipe
+    seed: int
+    file: Path
+
+
+def _plan(table: pd.DataFrame, recipe: Recipe, *, cache: Path, seed: int) -> list[_Chunk]:
+    """Cut the clips into chunks within their folders, which keeps chunks when others join."""
+    folders = table.path.map(os.path.dirname)
+    chunks = []
+    # The table is sorted by path, but a folder may hold both clips and folders of clips.
+    for _, run in table.path.groupby((folders != folders.shift()).cumsum()):
+        for start in range(0, len(run), CHUNK_CLIPS):
+            paths = list(run.iloc[start : start + CHUNK_CLIPS])
+            files = [(path, os.stat(path).st_size, os.stat(path).st_mtime_ns) for path in paths]
+            content = json.dumps([features.FEATURE_VERSION, files, repr(recipe), seed])
+            key = hashlib.sha256(content.encode()).hexdigest()[:32]
+            chunks.append(_Chunk(paths, recipe, seed, cache / f"{key}.npz"))
+    return chunks
+
+
+def _extract_chunk(chunk: _Chunk) -> int:
+    vectors, frames, heard = [], [], []
+    for path in chunk.paths:
+        try:
+            waveform = audio.load(path)
+        except audio.AudioError:
+            heard.append(False)
+            continue
+        heard.append(bool(np.any(waveform)))
+        if not heard[-1]:
+            continue
+        # Seeded by the clip's name, not its place: the same numbers whatever joins the corpus.
+        name = int.from_bytes(hashlib.sha256(Path(path).name.encode()).digest()[:8])
+        rng = np.random.default_rng([chunk.seed, name])
+        for probability, transform in chunk.recipe:
+            if rng.random() < probability:
+                waveform = transform(waveform, rng)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", features.ShortWaveformWarning)
+            clip = features.extract_frames(waveform)
+        vectors.append(features.mean_vector(clip))
+        frames.append(features.trim_silence(clip))
+    empty = np.zeros((0, len(features.FEATURE_NAMES)), np.float32)
+    # Whole or not at all: a killed process leaves no half file under the chunk's name.
+    part = chunk.file.with_suffix(f".{os.getpid()}.part")
+    with part.open("wb") as file:
+        np.savez(
+            file,
+            vectors=np.array(vectors) if vectors else empty,
+            frames=np.concatenate([empty, *frames]),
+            lengths=np.array([len(clip) for clip in frames], dtype=int),
+            heard=np.array(heard),
+        )
+    part.replace(chunk.file)
+    return len(chunk.paths)
+
+
+def _read(file: Path, name: str) -> np.ndarray:
+    with np.load(file) as arrays:
+        return arrays[name]

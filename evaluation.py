@@ -1,0 +1,284 @@
+"""Metrics, their records, and the figures drawn from them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+import corpora
+
+BOOTSTRAP_DRAWS = 2000
+CALIBRATION_BINS = 15
+
+
+def confusion_matrix(
+    labels: Sequence[str], predictions: Sequence[str], emotions: Sequence[str]
+) -> np.ndarray:
+    """Return how often each emotion (rows) was taken for each (columns): (n, n) int."""
+    number = {emotion: i for i, emotion in enumerate(emotions)}
+    matrix = np.zeros((len(emotions), len(emotions)), dtype=int)
+    for label, prediction in zip(labels, predictions, strict=True):
+        matrix[number[label], number[prediction]] += 1
+    return matrix
+
+
+def accuracy(labels: Sequence[str], predictions: Sequence[str]) -> float:
+    """Return the share of predictions that are right."""
+    return float(np.mean(np.asarray(labels) == np.asarray(predictions)))
+
+
+def uar(labels: Sequence[str], predictions: Sequence[str]) -> float:
+    """Return the unweighted average recall: the mean, over the emotions present, of their recall.
+
+    The field's measure (Schuller et al., Interspeech 2009): guessing one emotion throughout gives
+    1 / emotions, however unbalanced the clips are.
+    """
+    emotions = sorted({*labels, *predictions})
+    return float(uar_of(confusion_matrix(labels, predictions, emotions)))
+
+
+def uar_of(matrix: np.ndarray) -> np.ndarray:
+    """Return the UAR of confusion matrices: (..., n, n) counts → (...)."""
+    clips = matrix.sum(axis=-1)
+    hits = np.diagonal(matrix, axis1=-2, axis2=-1)
+    recall = np.divide(hits, clips, where=clips > 0, out=np.full(clips.shape, np.nan))
+    return np.nanmean(recall, axis=-1)
+
+
+def f1_per_emotion(
+    labels: Sequence[str], predictions: Sequence[str], emotions: Sequence[str]
+) -> dict[str, float]:
+    """Return each emotion's F1: the harmonic mean of its precision and recall (0 if never met)."""
+    matrix = confusion_matrix(labels, predictions, emotions)
+    met = matrix.sum(axis=0) + matrix.sum(axis=1)
+    f1 = np.divide(2 * np.diagonal(matrix), met, where=met > 0, out=np.zeros(len(emotions)))
+    return dict(zip(emotions, map(float, f1), strict=True))
+
+
+def reliability(confidence: np.ndarray, correct: np.ndarray) -> list[dict[str, float]]:
+    """Return the reliability curve: per bin of confidence its clips, mean confidence, accuracy."""
+    bins = np.minimum((confidence * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
+    return [
+        {
+            "clips": int(np.sum(bins == number)),
+            "confidence": float(confidence[bins == number].mean()),
+            "accuracy": float(correct[bins == number].mean()),
+        }
+        for number in np.unique(bins)
+    ]
+
+
+def ece(confidence: np.ndarray, correct: np.ndarray) -> float:
+    """Return the expected calibration error over 15 bins of equal width (Guo et al., ICML 2017)."""
+    curve = reliability(confidence, correct)
+    distance = sum(bin_["clips"] * abs(bin_["confidence"] - bin_["accuracy"]) for bin_ in curve)
+    return distance / len(confidence)
+
+
+@dataclass(frozen=True)
+class FoldResult:
+    """What one trained network said of the clips it was tested on.
+
+    Attributes:
+        fold: name of the split.
+        seed: of the split and the training.
+        test: (clips,) row numbers in the table of clips.
+        probabilities: (clips, emotions).
+    """
+
+    fold: str
+    seed: int
+    test: np.ndarray
+    probabilities: np.ndarray
+
+
+def records(
+    table: pd.DataFrame, protocol: str, emotions: Sequence[str], results: Sequence[FoldResult]
+) -> list[dict[str, Any]]:
+    """Return the metric records of a protocol, as a manifest holds them.
+
+    One record over all clips and, where there is song among them, one over speech alone; in the
+    cross-corpus protocol one per test corpus, over the emotions that it shares with the others.
+    """
+    groups: list[tuple[str, list[FoldResult]]] = [("", list(results))]
+    if protocol == "cross-corpus":
+        folds = sorted({result.fold for result in results})
+        groups = [(fold, [result for result in results if result.fold == fold]) for fold in folds]
+    made = []
+    for corpus, members in groups:
+        train = table[table.corpus != corpus]
+        everything = table[table.corpus == corpus] if corpus else table
+        for channels in [None, "speech"] if everything.channel.nunique() > 1 else [None]:
+            test = everything if channels is None else everything[everything.channel == channels]
+            shared = [
+                emotion
+                for emotion in emotions
+                if emotion in set(test.emotion) and emotion in set(train.emotion)
+            ]
+            made.append(
+                {
+                    "protocol": protocol,
+                    "train": describe(train),
+                    "test": describe(test),
+                    **_scores(table, test.index, shared, list(emotions), members),
+                }
+            )
+    return made
+
+
+def summarise(table: pd.DataFrame) -> dict[str, dict[str, Any]]:
+    """Return, per corpus, what a table holds, as a manifest does."""
+    return {
+        name: {
+            "clips": len(clips),
+            "speakers": int(clips.speaker.nunique()),
+            "channels": sorted(set(clips.channel), reverse=True),
+            "licence": corpora.LICENCES.get(name, "unknown"),
+        }
+        for name, clips in table.groupby("corpus")
+    }
+
+
+def describe(table: pd.DataFrame) -> str:
+    """Return the corpora and channels of a table in words: 'RAVDESS speech and song'."""
+    parts = []
+    for corpus, clips in table.groupby("corpus"):
+        channels = sorted(set(clips.channel), reverse=True)
+        parts.append(f"{corpus} {' and '.join(channels)}")
+    return ", ".join(parts)
+
+
+def report(record: dict[str, Any]) -> str:
+    """Return a record as text: precision, recall and F1 per emotion, accuracy and UAR."""
+    matrix = np.array(record["confusion_matrix"])
+    hits = np.diagonal(matrix)
+    lines = [
+        f"{record['protocol']}: trained on {record['train']}, tested on {record['test']}",
+        f"{'':12}precision  accuracy     F1  answers",
+    ]
+    for number, emotion in enumerate(record["emotions"]):
+        precision = hits[number] / max(1, matrix[:, number].sum())
+        recall = hits[number] / max(1, matrix[number].sum())
+        f1 = record["f1_per_emotion"][emotion]
+        answers = matrix[number].sum()
+        lines.append(f"{emotion:12}{precision:9.2f}{recall:10.2f}{f1:7.2f}{answers:9}")
+    low, high = record["uar_interval"]
+    lines.append(
+        f"accuracy {record['accuracy']:.1%}   UAR {record['uar']:.1%} "
+        f"(95 % interval over speakers {low:.1%} to {high:.1%})   ECE {record['ece']:.1%}"
+    )
+    return "\n".join(lines)
+
+
+def _scores(
+    table: pd.DataFrame,
+    allowed: pd.Index,
+    shared: list[str],
+    emotions: list[str],
+    results: list[FoldResult],
+) -> dict[str, Any]:
+    columns = [emotions.index(emotion) for emotion in shared]
+    rows = []
+    for result in results:
+        # Emotions that train and test do not share are out of the question put to the network.
+        probabilities = result.probabilities[:, columns]
+        probabilities = probabilities / probabilities.sum(axis=1, keepdims=True)
+        rows.append(
+            pd.DataFrame(
+                {
+                    "row": result.test,
+                    "fold": result.fold,
+                    "seed": result.seed,
+                    "prediction": np.array(shared)[probabilities.argmax(axis=1)],
+                    "confidence": probabilities.max(axis=1),
+                }
+            )
+        )
+    said = pd.concat(rows, ignore_index=True)
+    said = said.join(table[["emotion", "speaker"]], on="row")
+    said = said[said.row.isin(allowed) & said.emotion.isin(shared)]
+    correct = (said.prediction == said.emotion).to_numpy()
+    confidence = said.confidence.to_numpy()
+
+    per_fold = [
+        {"fold": fold, "seed": int(seed), "uar": uar(part.emotion, part.prediction)}
+        for (fold, seed), part in said.groupby(["fold", "seed"], sort=False)
+    ]
+    fold_uars = [entry["uar"] for entry in per_fold]
+    per_speaker = said.assign(correct=correct).groupby("speaker").correct.mean()
+    return {
+        "emotions": shared,
+        "folds": int(said.fold.nunique()),
+        "seeds": sorted(int(seed) for seed in said.seed.unique()),
+        "clips": int(said.row.nunique()),
+        "uar": float(np.mean(fold_uars)),
+        "uar_std": float(np.std(fold_uars)),
+        "uar_interval": _bootstrap_interval(said, shared),
+        "accuracy": float(correct.mean()),
+        "f1_per_emotion": f1_per_emotion(said.emotion, said.prediction, shared),
+        "ece": ece(confidence, correct),
+        "uar_per_fold": per_fold,
+        "accuracy_per_speaker": {name: float(value) for name, value in per_speaker.items()},
+        "confusion_matrix": confusion_matrix(said.emotion, said.prediction, shared).tolist(),
+        "reliability": reliability(confidence, correct),
+    }
+
+
+def _bootstrap_interval(said: pd.DataFrame, emotions: list[str]) -> list[float]:
+    """Return the 95 % interval of the pooled UAR when the speakers are drawn anew.
+
+    Speakers, not clips, are the unit: two clips of one voice are not two independent trials.
+    """
+    matrices = np.stack(
+        [
+            confusion_matrix(part.emotion, part.prediction, emotions)
+            for _, part in said.groupby("speaker")
+        ]
+    )
+    rng = np.random.default_rng(0)
+    drawn = rng.integers(len(matrices), size=(BOOTSTRAP_DRAWS, len(matrices)))
+    low, high = np.percentile(uar_of(matrices[drawn].sum(axis=1)), [2.5, 97.5])
+    return [float(low), float(high)]
+
+
+def plot_confusion(matrix: np.ndarray, emotions: Sequence[str], file: str | Path) -> None:
+    """Draw a confusion matrix as shares of each row, with the counts, into an image file."""
+    from matplotlib.figure import Figure
+
+    matrix = np.asarray(matrix)
+    clips = matrix.sum(axis=1, keepdims=True)
+    share = matrix / np.maximum(clips, 1)
+    figure = Figure(figsize=(6.4, 5.6), layout="constrained")
+    axes = figure.subplots()
+    image = axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
+    ticks = range(len(emotions))
+    axes.set_xticks(ticks, emotions, rotation=45, ha="right")
+    axes.set_yticks(ticks, [f"{e} ({n})" for e, n in zip(emotions, clips[:, 0], strict=True)])
+    axes.set(xlabel="predicted", ylabel="true (number)")
+    for row, column in np.ndindex(*matrix.shape):
+        if matrix[row, column]:
+            color = "white" if share[row, column] > 0.5 else "black"
+            text = f"{share[row, column]:.0%}"
+            axes.text(column, row, text, ha="center", va="center", color=color, fontsize=9)
+    figure.colorbar(image, ax=axes, format=lambda value, _: f"{value:.0%}", shrink=0.8)
+    figure.savefig(file, dpi=120, metadata={"Software": None})
+
+
+def plot_reliability(curve: Sequence[dict[str, float]], file: str | Path) -> None:
+    """Draw how often answers of each confidence were right into an image file."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(4.8, 4.4), layout="constrained")
+    axes = figure.subplots()
+    axes.plot([0, 1], [0, 1], color="0.6", linestyle="--", label="ideal")
+    size = [20 + 200 * point["clips"] / max(p["clips"] for p in curve) for point in curve]
+    confidence = [point["confidence"] for point in curve]
+    right = [point["accuracy"] for point in curve]
+    axes.plot(confidence, right, color="tab:blue")
+    axes.scatter(confidence, right, s=size, color="tab:blue", label="area: share of clips")
+    axes.set(xlabel="confidence", ylabel="share that was right", xlim=(0, 1), ylim=(0, 1))
+    axes.legend(loc="upper left")
+    figure.savefig(file, dpi=120, metadata={"Software": None})

@@ -1,0 +1,184 @@
+"""A model folder: how it is written in one step, and read only if it is whole.
+
+`network.keras` is the truth, `network.tflite` its twin for LiteRT; `manifest.json` says what they
+are, and holds the SHA-256 of every file that decides an answer.
+"""
+
+import ctypes
+import hashlib
+import json
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import features
+from audio import SAMPLE_RATE
+
+if TYPE_CHECKING:
+    import keras
+    import pandas as pd
+
+MANIFEST = "manifest.json"
+
+#: Packages on whose versions the weights depend.
+_PACKAGES = (
+    "tensorflow",
+    "keras",
+    "librosa",
+    "numpy",
+    "scipy",
+    "soxr",
+    "soundfile",
+    "scikit-learn",
+)
+
+
+class ModelError(Exception):
+    """A model folder cannot be used or written; the message says why and what to do."""
+
+
+def read(folder: Path) -> dict[str, Any]:
+    """Return the manifest of a model folder after checking every file that it lists.
+
+    Raises:
+        ModelError: the folder, its manifest or a file is missing or not as it was written.
+    """
+    if not folder.is_dir():
+        raise ModelError(f"There is no model folder {folder}. Train one with train.py.")
+    try:
+        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+        listed = manifest["files"].items()
+        for key in ("labels", "network", "feature_version"):
+            manifest[key]
+    except FileNotFoundError:
+        raise ModelError(
+            f"{folder} holds no manifest.json, so it is no model folder. Train one with train.py."
+        ) from None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ModelError(
+            f"The manifest of {folder} cannot be read ({error!r}). Train the model again with "
+            "train.py, or fetch the folder again."
+        ) from None
+    for name, expected in listed:
+        try:
+            found = hashlib.sha256((folder / name).read_bytes()).hexdigest()
+        except OSError as error:
+            raise ModelError(
+                f"{folder / name} cannot be read ({error.strerror}), but the manifest lists it. "
+                "Fetch the model folder again."
+            ) from None
+        if found != expected:
+            raise ModelError(
+                f"{folder / name} is not the file that the manifest describes (SHA-256 "
+                f"{found[:8]}…, expected {expected[:8]}…). Fetch the model folder again."
+            )
+    return manifest
+
+
+def write(
+    folder: Path,
+    network: "keras.Model",
+    *,
+    kind: str,
+    emotions: Sequence[str],
+    table: "pd.DataFrame",
+    records: Sequence[dict[str, Any]],
+    training: dict[str, Any],
+) -> None:
+    """Write a model folder beside its place, then put it there in one step.
+
+    Args:
+        folder: the place; a model that is there is replaced, and stays whole until then.
+        network: raw features → probabilities (`network.join`).
+        kind: 'frames' or 'vector'.
+        emotions: in label order.
+        table: the clips that it was trained on.
+        records: metric records (`evaluation.records`).
+        training: how it was trained: seed, epochs, temperature, ...
+    """
+    import joblib
+    from sklearn.preprocessing import LabelEncoder
+
+    import evaluation
+    import model_card
+
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    new = folder.with_name(f".{folder.name}.new-{os.getpid()}")
+    shutil.rmtree(new, ignore_errors=True)
+    new.mkdir()
+    try:
+        network.save(new / "network.keras")
+        (new / "network.tflite").write_bytes(_convert(network))
+        joblib.dump(LabelEncoder().fit(list(emotions)), new / "label_encoder.joblib")
+        files = ("network.keras", "network.tflite", "label_encoder.joblib")
+        manifest = {
+            "name": folder.name,
+            "network": kind,
+            "labels": list(emotions),
+            "feature_version": features.FEATURE_VERSION,
+            "sample_rate": SAMPLE_RATE,
+            "normalisation": "inside the network",
+            "parameters": network.count_params(),
+            "corpora": evaluation.summarise(table),
+            "training": training,
+            "versions": {
+                "python": platform.python_version(),
+                **{package: version(package) for package in _PACKAGES},
+            },
+            "files": {name: _sha256(new / name) for name in files},
+            "metrics": list(records),
+        }
+        text = json.dumps(manifest, indent=1, ensure_ascii=False)
+        (new / MANIFEST).write_text(text + "\n", encoding="utf-8")
+        model_card.write(new, manifest)
+        _put_in_place(new, folder)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+
+
+def _sha256(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def _convert(network: "keras.Model") -> bytes:
+    """Return the network as a LiteRT (TensorFlow Lite) model with free batch and time axes."""
+    import tempfile
+
+    import tensorflow as tf
+
+    with tempfile.TemporaryDirectory() as saved:
+        network.export(saved, verbose=False)
+        return tf.lite.TFLiteConverter.from_saved_model(saved).convert()
+
+
+def _put_in_place(new: Path, folder: Path) -> None:
+    """Make `new` the folder; afterwards `new` is what was there before, if anything."""
+    if not folder.exists():
+        new.rename(folder)
+    elif not _exchange(new, folder):
+        # Where the system cannot exchange two folders: two steps, the second undone if it fails.
+        old = folder.with_name(f".{folder.name}.old-{os.getpid()}")
+        folder.rename(old)
+        try:
+            new.rename(folder)
+        except OSError:
+            old.rename(folder)
+            raise
+        old.rename(new)
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Exchange two folders in one atomic step, if the system can (Linux: renameat2)."""
+    if not sys.platform.startswith("linux"):
+        return False
+    try:
+        renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
+    except AttributeError:
+        return False
+    at_cwd, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
+    return renameat2(at_cwd, os.fsencode(one), at_cwd, os.fsencode(other), exchange) == 0

@@ -1,0 +1,122 @@
+"""The Keras networks: `vector`, the original system's 1D-CNN, and `frames`, a temporal 1D-CNN.
+
+Both are built from two parts. The `frontend` takes the raw numbers of `features.py`, puts powers
+on a decibel scale where the network wants that, and standardises each of the 264 features with the
+mean and standard deviation of the training clips. The `body` learns. Training runs on the body
+alone, over features that went through the frontend once; `join` makes one network of both, and
+that is what is saved: raw features in, calibrated probabilities out.
+
+Only built-in Keras layers and operations are used, so a saved network loads in Keras' safe mode.
+"""
+
+import math
+
+import keras
+import numpy as np
+from keras import layers, ops
+
+from features import FEATURE_NAMES, MEL, RMS
+
+N_FEATURES = len(FEATURE_NAMES)
+_POWER_FLOOR = 1e-10  # the floor of librosa.power_to_db
+
+# Deviations under this (in units of the feature) mean a feature that never changed in training:
+# it is left at its distance from the mean instead of being blown up.
+_MIN_STD = 1e-6
+
+
+def frames_frontend(mean: np.ndarray, std: np.ndarray) -> keras.Model:
+    """Return (batch, frames, 264) raw → (batch, frames, 264) standardised, mel and RMS in decibel.
+
+    Frames in which all 264 numbers are 0 are padding (silence is not: its first MFCC is about
+    -1100) and come out as zeros, the mean of every feature.
+
+    Args:
+        mean, std: (264,) of the training frames, mel and RMS in decibel.
+    """
+    raw = keras.Input((None, N_FEATURES))
+    is_frame = ops.cast(ops.any(ops.not_equal(raw, 0.0), axis=-1, keepdims=True), "float32")
+    decibel = 10.0 / math.log(10.0)
+    mel = decibel * ops.log(ops.maximum(raw[..., MEL], _POWER_FLOOR))
+    rms = 2 * decibel * ops.log(ops.maximum(raw[..., RMS : RMS + 1], _POWER_FLOOR**0.5))
+    compressed = ops.concatenate(
+        [raw[..., : MEL.start], mel, raw[..., MEL.stop : RMS], rms], axis=-1
+    )
+    standardised = layers.Normalization(mean=mean, variance=_variance(std))(compressed)
+    return keras.Model(raw, standardised * is_frame, name="frontend")
+
+
+def frames_body(n_emotions: int, *, channels: int = 128) -> keras.Model:
+    """Return the temporal 1D-CNN: (batch, frames, 264) standardised → (batch, emotions) logits.
+
+    One strided convolution, residual blocks of growing dilation, and attentive statistics pooling
+    (Okabe, Koshinaka & Shinoda, Interspeech 2018): a learned weight per frame and channel, of
+    which the weighted mean and standard deviation over time describe the clip.
+    """
+    features = keras.Input((None, N_FEATURES))
+    is_frame = ops.cast(ops.any(ops.not_equal(features, 0.0), axis=-1, keepdims=True), "float32")
+    is_frame = layers.MaxPooling1D(2, padding="same")(is_frame)
+
+    def convolve(x: keras.KerasTensor, **options: int) -> keras.KerasTensor:
+        x = layers.Conv1D(channels, 5, padding="same", use_bias=False, **options)(x)
+        return layers.Activation("relu")(layers.BatchNormalization()(x))
+
+    x = convolve(features, strides=2) * is_frame
+    for dilation in (1, 2, 4):
+        # Padding is set back to zero after each block, so that a clip's result does not depend
+        # on the length of the longest clip in its batch.
+        x = (x + layers.SpatialDropout1D(0.1)(convolve(x, dilation_rate=dilation))) * is_frame
+
+    attention = layers.Dense(channels)(layers.Dense(64, activation="tanh")(x))
+    weight = ops.softmax(attention - 1e4 * (1.0 - is_frame), axis=1)
+    mean = ops.sum(weight * x, axis=1)
+    variance = ops.sum(weight * x * x, axis=1) - mean * mean
+    pooled = ops.concatenate([mean, ops.sqrt(ops.maximum(variance, 1e-5))], axis=-1)
+    pooled = layers.Dropout(0.4)(layers.BatchNormalization()(pooled))
+    return keras.Model(features, layers.Dense(n_emotions)(pooled), name="body")
+
+
+def vector_frontend(mean: np.ndarray, std: np.ndarray) -> keras.Model:
+    """Return (batch, 264, 1) raw vectors → (batch, 264, 1) standardised.
+
+    Args:
+        mean, std: (264,) of the training vectors.
+    """
+    raw = keras.Input((N_FEATURES, 1))
+    standardised = layers.Normalization(axis=1, mean=mean, variance=_variance(std))(raw)
+    return keras.Model(raw, standardised, name="frontend")
+
+
+def vector_body(n_emotions: int) -> keras.Model:
+    """Return the original system's network: (batch, 264, 1) standardised → (batch, emotions).
+
+    Layer by layer the original, but for its softmax, which `join` adds behind the temperature.
+    """
+
+    def convolve(x: keras.KerasTensor) -> keras.KerasTensor:
+        regularizer = keras.regularizers.L1L2(1e-5, 1e-4)
+        return layers.Conv1D(128, 5, activation="relu", kernel_regularizer=regularizer)(x)
+
+    vector = keras.Input((N_FEATURES, 1))
+    x = layers.Conv1D(256, 5, padding="same", activation="relu")(vector)
+    x = layers.Dropout(0.1)(convolve(x))
+    x = layers.MaxPooling1D(8)(x)
+    x = layers.Dropout(0.5)(convolve(convolve(x)))
+    return keras.Model(vector, layers.Dense(n_emotions)(layers.Flatten()(x)), name="body")
+
+
+def join(frontend: keras.Model, body: keras.Model, *, temperature: float) -> keras.Model:
+    """Return the network that is saved: raw features → probabilities.
+
+    Args:
+        frontend, body: of the same kind.
+        temperature: the logits are divided by it before the softmax, which makes the probabilities
+            as large as the network is right (Guo et al., ICML 2017).
+    """
+    raw = keras.Input(frontend.input_shape[1:], name="features")
+    probabilities = layers.Softmax(name="probabilities")(body(frontend(raw)) / temperature)
+    return keras.Model(raw, probabilities, name="network")
+
+
+def _variance(std: np.ndarray) -> np.ndarray:
+    return np.where(std < _MIN_STD, 1.0, np.square(std))

@@ -1,0 +1,172 @@
+"""Which clips train, which validate, which test.
+
+Three protocols, from the easy question to the hard one:
+
+random        voices of the training set say other sentences (what most published figures measure);
+speaker       voices nobody trained on: folds follow speakers;
+cross-corpus  voices, sentences, rooms and microphones nobody trained on: folds follow corpora.
+
+In each, the validation clips come out of the training clips (in the latter two: out of the
+training speakers), and nothing is fitted, stopped or chosen on test clips.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+PROTOCOLS = ("random", "speaker", "cross-corpus")
+
+#: Published speaker-independent folds of RAVDESS, as test actors: by number of folds.
+#: 6: EmoBox (Ma et al., Interspeech 2024). 5: Luna-Jiménez et al. (Applied Sciences 2021).
+RAVDESS_FOLDS = {
+    6: [
+        (1, 11, 20, 21),
+        (4, 10, 12, 14),
+        (8, 9, 19, 23),
+        (3, 5, 7, 24),
+        (2, 15, 16, 18),
+        (6, 13, 17, 22),
+    ],
+    5: [
+        (2, 5, 14, 15, 16),
+        (3, 6, 7, 13, 18),
+        (10, 11, 12, 19, 20),
+        (8, 17, 21, 23, 24),
+        (1, 4, 9, 22),
+    ],
+}
+
+TEST_SHARE = 0.2  # of the random protocol
+VALIDATION_SHARE = 0.15  # of the training clips, or of the training speakers
+
+
+class ProtocolError(ValueError):
+    """The clips at hand do not allow the protocol that was asked for."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """Row numbers of a table of clips: what one training learns, watches and is tested on."""
+
+    name: str
+    train: np.ndarray
+    validation: np.ndarray
+    test: np.ndarray
+
+
+def splits(table: pd.DataFrame, protocol: str, *, folds: int, seed: int) -> list[Split]:
+    """Return the splits of a protocol.
+
+    Args:
+        table: of `corpora.scan`.
+        protocol: one of `PROTOCOLS`.
+        folds: number of speaker folds; the other protocols know their own number. With RAVDESS
+            alone, 6 and 5 are the published `RAVDESS_FOLDS`.
+        seed: of everything that is drawn.
+
+    Raises:
+        ProtocolError: too few clips, speakers or corpora.
+    """
+    if protocol == "random":
+        tests = [("80/20", _draw_random(table, np.arange(len(table)), TEST_SHARE, seed))]
+    elif protocol == "speaker":
+        tests = _speaker_tests(table, folds, seed)
+    else:
+        names = sorted(table.corpus.unique())
+        if len(names) < 2:
+            raise ProtocolError(
+                f"The cross-corpus protocol needs at least two corpora, found {', '.join(names)}. "
+                "Name more folders with --data."
+            )
+        tests = [(name, np.flatnonzero(table.corpus == name)) for name in names]
+    by_speaker = protocol != "random"
+    result = []
+    for name, test in tests:
+        rest = np.setdiff1d(np.arange(len(table)), test)
+        train, validation = carve_validation(table, rest, by_speaker=by_speaker, seed=seed)
+        result.append(Split(name, train, validation, test))
+    for split in result:
+        check_split(table, split, by_speaker=by_speaker)
+    return result
+
+
+def carve_validation(
+    table: pd.DataFrame, rows: np.ndarray, *, by_speaker: bool, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Divide training rows into those to train on and those to validate on.
+
+    Raises:
+        ProtocolError: too few clips or speakers to set some aside.
+    """
+    if by_speaker:
+        speakers = np.sort(table.speaker.iloc[rows].unique())
+        if len(speakers) < 2:
+            raise ProtocolError(
+                f"Found {len(speakers)} speaker to train on; at least 2 are needed, so that one "
+                "can be set aside for validation. Add recordings of other people."
+            )
+        number = max(1, round(VALIDATION_SHARE * len(speakers)))
+        aside = np.random.default_rng(seed).choice(speakers, number, replace=False)
+        validation = rows[table.speaker.iloc[rows].isin(aside).to_numpy()]
+    else:
+        validation = _draw_random(table, rows, VALIDATION_SHARE, seed)
+    return np.setdiff1d(rows, validation), validation
+
+
+def check_split(table: pd.DataFrame, split: Split, *, by_speaker: bool) -> None:
+    """Make sure that nothing crosses the borders of a split.
+
+    Raises:
+        ProtocolError: a clip, or with `by_speaker` a speaker, is on two sides.
+    """
+    sides = {"train": split.train, "validation": split.validation, "test": split.test}
+    columns = ["path", "speaker"] if by_speaker else ["path"]
+    for column in columns:
+        owner: dict[str, str] = {}
+        for side, rows in sides.items():
+            for value in table[column].iloc[rows].unique():
+                if value in owner:
+                    raise ProtocolError(
+                        f"Split {split.name}: the {column} {value} is in {owner[value]} and {side}."
+                    )
+                owner[value] = side
+
+
+def _draw_random(table: pd.DataFrame, rows: np.ndarray, share: float, seed: int) -> np.ndarray:
+    from sklearn.model_selection import train_test_split
+
+    emotions = table.emotion.iloc[rows]
+    try:
+        drawn = train_test_split(rows, test_size=share, stratify=emotions, random_state=seed)[1]
+    except ValueError:
+        fewest = emotions.value_counts()
+        raise ProtocolError(
+            f"Found {len(rows)} clips and only {fewest.iloc[-1]} of {fewest.index[-1]}: too few to "
+            f"set {share:.0%} aside with every emotion among them. Add recordings."
+        ) from None
+    return np.sort(drawn)
+
+
+def _speaker_tests(table: pd.DataFrame, folds: int, seed: int) -> list[tuple[str, np.ndarray]]:
+    if set(table.corpus) == {"RAVDESS"} and folds in RAVDESS_FOLDS:
+        tests = []
+        for actors in RAVDESS_FOLDS[folds]:
+            speakers = [f"RAVDESS-{actor:02d}" for actor in actors]
+            rows = np.flatnonzero(table.speaker.isin(speakers))
+            if len(rows):
+                tests.append((" ".join(str(actor) for actor in actors), rows))
+        if len(tests) > 1:
+            return tests
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    found = table.speaker.nunique()
+    if found < max(3, folds):
+        raise ProtocolError(
+            f"The speaker protocol with {folds} folds needs at least {max(3, folds)} speakers, "
+            f"found {found}. Add recordings of other people, or ask for fewer --folds "
+            "(at least 2), or --evaluate random."
+        )
+    kfold = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+    parts = kfold.split(table.path, table.emotion, groups=table.speaker)
+    return [(f"fold {number}", test) for number, (_, test) in enumerate(parts, 1)]

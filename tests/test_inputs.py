@@ -1,0 +1,294 @@
+import contextlib
+import logging
+import os
+import stat
+import struct
+import zipfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import inputs
+from audio import AudioError
+
+RAVDESS = "03-01-05-01-01-01-12.wav"  # angry
+
+
+def touch(root: Path, *names: str) -> None:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(b"sound")
+
+
+def pack(file: Path, members: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> Path:
+    with zipfile.ZipFile(file, "w", method) as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+    return file
+
+
+def central_entry(data: bytearray, name: bytes) -> int:
+    """Where the entry of a member begins in the central directory."""
+    start = data.rindex(name) - 46
+    assert data[start : start + 4] == b"PK\x01\x02"
+    return start
+
+
+def labels(path: Path) -> list[str]:
+    return [found.label for found in inputs.collect([str(path)])]
+
+
+# ---------------------------------------------------------------------------- files and folders
+
+
+def test_a_folder_is_searched_recursively_in_order_without_hidden_and_other_files(tmp_path):
+    touch(tmp_path, "b.wav", "a.FLAC", "c/d.mp3", ".hidden.wav", ".git/e.wav", "notes.txt", "z.zip")
+    found = inputs.collect([str(tmp_path)])
+    assert [Path(sound.path).relative_to(tmp_path).as_posix() for sound in found] == [
+        "a.FLAC",
+        "b.wav",
+        "c/d.mp3",
+    ]
+    assert [inputs.read(sound) for sound in found] == [sound.path for sound in found]
+
+
+def test_any_file_can_be_named_and_the_order_given_is_kept(tmp_path):
+    touch(tmp_path, "b.strange", "a.wav")
+    paths = [str(tmp_path / "b.strange"), str(tmp_path / "a.wav"), "missing.wav"]
+    assert [found.path for found in inputs.collect(paths)] == paths
+
+
+def test_links_that_loop_end(tmp_path):
+    touch(tmp_path, "a/b.wav")
+    (tmp_path / "a" / "loop").symlink_to(tmp_path)
+    assert len(inputs.collect([str(tmp_path)])) == 1
+
+
+def test_an_empty_folder_is_an_error(tmp_path):
+    (found,) = inputs.collect([str(tmp_path)])
+    assert "no sound" in found.error
+    with pytest.raises(AudioError, match="no sound"):
+        inputs.read(found)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read all")
+def test_a_folder_that_may_not_be_searched_is_an_error_beside_the_others(tmp_path):
+    touch(tmp_path, "a.wav", "locked/b.wav")
+    (tmp_path / "locked").chmod(0)
+    try:
+        good, bad = inputs.collect([str(tmp_path)])
+    finally:
+        (tmp_path / "locked").chmod(0o700)
+    assert not good.error
+    assert "permissions" in bad.error
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+@pytest.mark.parametrize("name", ["pipe.zip", "pipe.csv", "pipe.wav"])
+def test_a_named_pipe_is_not_waited_for(tmp_path, name):
+    os.mkfifo(tmp_path / name)
+    assert len(inputs.collect([str(tmp_path / name)])) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        ("not\udcff-utf8.wav", r"not\udcff-utf8.wav"),
+        ("two\r\nlines\t\x1b.wav", r"two\r\nlines\t\x1b.wav"),
+        ("naïve\xa0日本\u202f🎤.wav", "naïve\xa0日本\u202f🎤.wav"),
+    ],
+)
+def test_any_name_can_be_written_to_a_table(name, path):
+    (found,) = inputs.collect([name])
+    assert found.path == path
+    assert found.file == name
+
+
+def test_printable_escapes_what_a_terminal_obeys():
+    assert inputs.printable("é \x1b[31m\n日") == "é \\x1b[31m\\n日"
+
+
+# ---------------------------------------------------------------------------------------- labels
+
+
+def test_labels_and_corpora_are_read_off_names(tmp_path):
+    touch(tmp_path, RAVDESS, "1001_DFA_HAP_XX.wav", "OAF_back_ps.wav", "DC/sa01.wav", "03a01Wa.wav")
+    found = {sound.corpus: sound.label for sound in inputs.collect([str(tmp_path)])}
+    assert found == {
+        "RAVDESS": "angry",
+        "CREMA-D": "happy",
+        "TESS": "surprised",
+        "SAVEE": "sad",
+        "EMO-DB": "angry",
+    }
+
+
+def test_labels_are_read_off_folders_below_the_one_given(tmp_path):
+    touch(tmp_path, "happy/mine/Anger/x.wav", "happy/mine/y.wav")
+    assert labels(tmp_path / "happy" / "mine") == ["", "angry"]
+
+
+def test_the_folder_of_one_emotion_may_be_given_and_so_may_a_file_in_it(tmp_path):
+    touch(tmp_path, "sadness/x.wav")
+    assert labels(tmp_path / "sadness") == ["sad"]
+    assert labels(tmp_path / "sadness" / "x.wav") == ["sad"]
+
+
+def test_only_its_own_folder_labels_a_file(tmp_path):
+    touch(tmp_path, "joy/recordings/x.wav")
+    assert labels(tmp_path / "joy" / "recordings" / "x.wav") == [""]
+
+
+def test_folders_of_two_emotions_give_no_label_and_a_word_about_it(tmp_path, caplog):
+    touch(tmp_path, "sad/angry/x.wav")
+    with caplog.at_level(logging.WARNING):
+        assert labels(tmp_path) == [""]
+    assert "angry and sad" in caplog.text
+
+
+# ------------------------------------------------------------------------------------- CSV lists
+
+
+def test_a_list_has_paths_relative_to_itself_and_labels(tmp_path):
+    touch(tmp_path, "lists/a.wav")
+    file = tmp_path / "lists" / "mine.CSV"
+    file.write_text(f"\ufeffpath,emotion\na.wav,Anger\n{RAVDESS},sad\n/other/{RAVDESS},\n", "utf-8")
+    found = inputs.collect([str(file)])
+    assert [sound.label for sound in found] == ["angry", "sad", "angry"]
+    assert [Path(sound.file) for sound in found] == [
+        tmp_path / "lists" / "a.wav",
+        tmp_path / "lists" / RAVDESS,
+        Path("/other") / RAVDESS,
+    ]
+
+
+def test_a_list_needs_no_labels(tmp_path):
+    (tmp_path / "mine.csv").write_text("file;remark\na.wav;first\nb.wav;second\n")
+    assert labels(tmp_path / "mine.csv") == ["", ""]
+
+
+@pytest.mark.parametrize("text", ["", "path\n", "path,emotion\na.wav,bored\n", "\0\0,\n1\n"])
+def test_a_list_that_cannot_be_used_is_one_error(tmp_path, text):
+    (tmp_path / "bad.csv").write_text(text)
+    (found,) = inputs.collect([str(tmp_path / "bad.csv")])
+    assert found.error
+    assert "\n" not in found.error
+
+
+# -------------------------------------------------------------------------------------- archives
+
+
+def test_members_are_read_into_memory_and_nothing_is_unpacked(tmp_path):
+    members = {"b/x.wav": b"one", RAVDESS: b"two", "../up.wav": b"three", "/abs.wav": b"four"}
+    archive = pack(tmp_path / "sounds.ZIP", members | {"notes.txt": b"", "__MACOSX/._x.wav": b""})
+    found = inputs.collect([str(archive)])
+    read = {sound.path.removeprefix(f"{archive}/"): inputs.read(sound) for sound in found}
+    assert read == members
+    assert [sound.label for sound in found if sound.corpus] == ["angry"]
+    assert [path.name for path in tmp_path.rglob("*")] == ["sounds.ZIP"]
+    assert not (tmp_path.parent / "up.wav").exists()
+
+
+def test_folders_in_an_archive_label_its_members(tmp_path):
+    archive = pack(tmp_path / "sounds.zip", {"happy/x.wav": b"", "y.wav": b""})
+    assert labels(archive) == ["happy", ""]
+
+
+def test_members_of_one_name_are_each_read(tmp_path):
+    with zipfile.ZipFile(tmp_path / "twice.zip", "w") as archive:
+        archive.writestr("x.wav", b"first")
+        with pytest.warns(UserWarning, match="Duplicate"):
+            archive.writestr("x.wav", b"second")
+    found = inputs.collect([str(tmp_path / "twice.zip")])
+    assert [inputs.read(sound) for sound in found] == [b"first", b"second"]
+
+
+def test_an_archive_that_was_replaced_is_read_anew(tmp_path):
+    archive = pack(tmp_path / "sounds.zip", {"x.wav": b"first"})
+    assert inputs.read(*inputs.collect([str(archive)])) == b"first"
+    pack(archive, {"x.wav": b"second"})
+    os.utime(archive, ns=(1, 1))
+    assert inputs.read(*inputs.collect([str(archive)])) == b"second"
+
+
+@pytest.mark.parametrize("data", [b"", b"PK\x05\x06" + bytes(18), b"no archive at all"])
+def test_an_archive_without_sound_is_one_error(tmp_path, data):
+    (tmp_path / "bad.zip").write_bytes(data)
+    (found,) = inputs.collect([str(tmp_path / "bad.zip")])
+    assert found.error
+
+
+def test_a_member_without_a_name_is_no_sound(tmp_path):
+    archive = pack(tmp_path / "sounds.zip", {"x.wav": b"sound"})
+    data = bytearray(archive.read_bytes())
+    data[central_entry(data, b"x.wav") + 46] = 0  # where zipfile ends a name
+    archive.write_bytes(data)
+    (found,) = inputs.collect([str(archive)])
+    assert "no sound" in found.error
+
+
+def test_an_archive_in_an_archive_is_an_error_beside_the_others(tmp_path):
+    archive = pack(tmp_path / "outer.zip", {"a.wav": b"sound", "inner.zip": b"PK"})
+    good, bad = inputs.collect([str(archive)])
+    assert inputs.read(good) == b"sound"
+    assert "archive in an archive" in bad.error
+
+
+def test_a_link_in_an_archive_is_not_followed(tmp_path):
+    link = zipfile.ZipInfo("link.wav")
+    link.external_attr = (stat.S_IFLNK | 0o777) << 16
+    with zipfile.ZipFile(tmp_path / "links.zip", "w") as archive:
+        archive.writestr(link, "/etc/passwd")
+    (found,) = inputs.collect([str(tmp_path / "links.zip")])
+    assert "is a link" in found.error
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_methods_whose_memory_is_not_bounded_are_refused(tmp_path, method):
+    archive = pack(tmp_path / "sounds.zip", {"x.wav": bytes(1000)}, method)
+    (found,) = inputs.collect([str(archive)])
+    assert "expected deflate" in found.error
+
+
+def test_an_encrypted_member_is_an_error(tmp_path):
+    archive = pack(tmp_path / "sounds.zip", {"x.wav": b"secret"})
+    data = bytearray(archive.read_bytes())
+    data[central_entry(data, b"x.wav") + 8] |= 1
+    archive.write_bytes(data)
+    (found,) = inputs.collect([str(archive)])
+    assert "encrypted" in found.error
+
+
+def test_a_bomb_is_refused_by_its_size(tmp_path, monkeypatch):
+    monkeypatch.setattr(inputs, "MAX_MEMBER_BYTES", 10_000)
+    archive = pack(tmp_path / "bomb.zip", {"a.wav": bytes(10_000), "b.wav": bytes(10_001)})
+    good, bad = inputs.collect([str(archive)])
+    assert inputs.read(good) == bytes(10_000)
+    assert "unpacked" in bad.error
+
+
+def test_a_bomb_that_lies_about_its_size_is_not_unpacked(tmp_path):
+    archive = pack(tmp_path / "bomb.zip", {"x.wav": bytes(50 * 2**20)})
+    data = bytearray(archive.read_bytes())
+    struct.pack_into("<I", data, central_entry(data, b"x.wav") + 24, 1000)
+    archive.write_bytes(data)
+    (found,) = inputs.collect([str(archive)])
+    with pytest.raises(AudioError, match="damaged"):
+        inputs.read(found)
+
+
+@given(st.lists(st.tuples(st.integers(0), st.integers(0, 255)), max_size=8), st.integers(0))
+def test_a_damaged_archive_gives_sounds_or_errors(tmp_path_factory, flips, cut):
+    archive = tmp_path_factory.mktemp("damaged") / "sounds.zip"
+    pack(archive, {"a.wav": bytes(range(250)), "b/c.wav": bytes(500)})
+    data = bytearray(archive.read_bytes())
+    for position, value in flips:
+        data[position % len(data)] = value
+    archive.write_bytes(data[: len(data) - cut % len(data)] if cut % 2 else data)
+    found = inputs.collect([str(archive)])
+    assert found
+    for sound in found:
+        with contextlib.suppress(AudioError):
+            assert isinstance(inputs.read(sound), bytes)

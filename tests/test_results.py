@@ -1,0 +1,252 @@
+import json
+
+import pandas as pd
+import pytest
+
+import results
+from classifier import Prediction
+from corpora import EMOTIONS
+from inputs import Input
+
+NOTHING = Prediction(None, 0.0, True, dict.fromkeys(EMOTIONS, 0.0), "too short: 0.1 s")
+
+
+def prediction(emotion: str, *, uncertain: bool = False, warning: str = "") -> Prediction:
+    probabilities = dict.fromkeys(EMOTIONS, 0.05) | {emotion: 0.65}
+    return Prediction(emotion, 0.65, uncertain, probabilities, warning)
+
+
+def clip(path: str, *, label: str = "", corpus: str = "") -> Input:
+    return Input(path, path, label=label, corpus=corpus)
+
+
+def manifest(*corpora: str) -> dict:
+    record = {"protocol": "speaker", "test": "RAVDESS speech", "uar": 0.5}
+    random = {"protocol": "random", "test": "RAVDESS speech", "uar": 0.9}
+    return {
+        "corpora": dict.fromkeys(corpora),
+        "metrics": [
+            random | {"uar_interval": [0.85, 0.95]},
+            record | {"uar_interval": [0.41, 0.62]},
+        ],
+    }
+
+
+def report(pairs: list[tuple[Input, str]], *corpora: str, left_out: int = 0) -> str:
+    rows = [results.success(file, prediction(emotion)) for file, emotion in pairs]
+    files = [file for file, _ in pairs]
+    table = results.table(rows, EMOTIONS)
+    return results.report(table, files, manifest(*corpora), left_out=left_out)
+
+
+# ----------------------------------------------------------------------------------------- table
+
+
+def test_columns_follow_the_contract():
+    rows = [results.success(clip("a"), prediction("sad")), results.failure(clip("b"), "broken")]
+    table = results.table(rows, EMOTIONS)
+    head = ["path", "emotion", "confidence", "uncertain"]
+    assert list(table.columns) == [*head, *EMOTIONS, "warning", "error"]
+    assert list(table.error) == ["", "broken"]
+    assert table.iloc[1][["emotion", "confidence", "uncertain", "angry"]].isna().all()
+
+
+def test_label_and_times_have_columns_where_there_are_any():
+    row = results.success(clip("a", label="sad"), prediction("sad"), start=0.0, end=3.0)
+    columns = list(results.table([row], EMOTIONS).columns)
+    assert columns[:4] == ["path", "start", "end", "emotion"]
+    assert columns[-1] == "label"
+
+
+@pytest.mark.parametrize("ending", [".csv", ".json", ".parquet", ".CSV"])
+def test_what_is_written_can_be_read_again(tmp_path, ending):
+    rows = [
+        results.success(clip('é, \n"x".wav', label="calm"), prediction("sad", uncertain=True)),
+        results.success(clip("b"), NOTHING),
+        results.failure(clip("c"), "broken"),
+    ]
+    table = results.table(rows, EMOTIONS)
+    file = tmp_path / f"table{ending}"
+    results.write_table(table, file)
+    if ending == ".parquet":
+        read = pd.read_parquet(file)
+    elif ending == ".json":
+        records = json.loads(file.read_text("utf-8"))
+        assert records[2]["emotion"] is None
+        assert records[2]["confidence"] is None
+        read = pd.DataFrame(records)
+    else:
+        read = pd.read_csv(file, keep_default_na=False, na_values={"emotion": [""], "label": [""]})
+    assert list(read.columns) == list(table.columns)
+    assert list(read.path) == list(table.path)
+    assert list(read.error) == ["", "", "broken"]
+    assert read.label[0] == "calm"
+    assert read.label[1:].isna().all()
+    assert read.emotion[1:].isna().all()
+    assert [float(value) for value in read.sad[:2]] == pytest.approx([0.65, 0.0])
+    assert [path.name for path in tmp_path.iterdir()] == [file.name]
+
+
+def test_parquet_has_the_same_types_whatever_the_rows(tmp_path):
+    good = [results.success(clip("a", label="sad"), prediction("sad"))]
+    bad = [results.failure(clip("a", label="sad"), "broken")]
+    for name, rows in {"good.parquet": good, "bad.parquet": bad}.items():
+        results.write_table(results.table(rows, EMOTIONS), tmp_path / name)
+    read = [pd.read_parquet(tmp_path / name) for name in ("good.parquet", "bad.parquet")]
+    assert list(read[0].dtypes) == list(read[1].dtypes)
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t"])
+def test_formulas_are_escaped_in_csv_and_only_there(tmp_path, start):
+    rows = [
+        results.failure(clip(f"{start}cmd|' /C calc'!A0"), "-broken"),
+        results.failure(clip(f"a{start}b"), ""),
+    ]
+    table = results.table(rows, EMOTIONS)
+    results.write_table(table, tmp_path / "t.csv")
+    results.write_table(table, tmp_path / "t.json")
+    read = pd.read_csv(tmp_path / "t.csv", keep_default_na=False)
+    assert list(read.path) == [f"'{start}cmd|' /C calc'!A0", f"a{start}b"]
+    assert list(read.error) == ["'-broken", ""]
+    assert json.loads((tmp_path / "t.json").read_text())[0]["path"][0] == start
+
+
+def test_a_table_that_cannot_be_written_leaves_the_old_one(tmp_path, monkeypatch):
+    file = tmp_path / "table.csv"
+    file.write_text("old")
+
+    def fill_disk(self, path, **_):
+        path.write_text("ha")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(pd.DataFrame, "to_csv", fill_disk)
+    with pytest.raises(OSError, match="No space"):
+        results.write_table(results.table([results.failure(clip("a"), "")], EMOTIONS), file)
+    assert file.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [file]
+
+
+# ----------------------------------------------------------------------------------------- lines
+
+
+def test_a_line_says_what_is_doubtful():
+    row = results.success(
+        clip("a.wav", label="calm"), prediction("sad", uncertain=True, warning="clipped")
+    )
+    line = results.line(row, 10)
+    assert line == "a.wav       sad         65%  uncertain; labelled calm; clipped"
+
+
+def test_a_line_has_no_remarks_where_all_is_well():
+    line = results.line(results.success(clip("a.wav", label="sad"), prediction("sad")), 10)
+    assert line == "a.wav       sad         65%"
+
+
+def test_lines_of_silence_errors_and_segments_say_why():
+    assert "too short" in results.line(results.success(clip("a"), NOTHING), 10)
+    assert results.line(results.failure(clip("a"), "broken"), 3) == "a    ERROR      broken"
+    row = results.success(clip("a"), prediction("sad"), start=1.5, end=4.5)
+    assert results.line(row, 3) == "a       1.5 to    4.5 s  sad         65%"
+
+
+def test_a_long_path_is_cut_at_the_front_and_cannot_command_the_terminal():
+    line = results.line(results.failure(clip(f"{'x' * 90}/\x1b[2J\n.wav"), "\x07"), 20)
+    assert line.isprintable()
+    assert line.startswith("…xxx")
+    assert ".wav" in line
+
+
+# ---------------------------------------------------------------------------------------- report
+
+
+def test_evaluation_of_a_small_case_known_by_heart():
+    pairs = [("angry", "angry"), ("angry", "sad"), ("sad", "sad"), ("calm", "sad")]
+    rows = [
+        results.success(clip(str(i), label=label), prediction(said))
+        for i, (label, said) in enumerate(pairs)
+    ]
+    rows += [
+        results.success(clip("unlabelled"), prediction("happy")),
+        results.success(clip("silent", label="happy"), NOTHING),
+        results.failure(clip("broken", label="happy"), "broken"),
+    ]
+    found = results.evaluate(results.table(rows, EMOTIONS))
+    assert found.emotions == ["angry", "calm", "sad"]
+    assert found.matrix.tolist() == [[1, 0, 1], [0, 0, 1], [0, 0, 1]]
+    assert found.accuracy == 0.5
+    assert found.uar == pytest.approx((1 / 2 + 0 + 1) / 3)
+    assert found.f1 == pytest.approx({"angry": 2 / 3, "calm": 0, "sad": 1 / 2})
+
+
+def test_nothing_is_evaluated_without_labels():
+    text = report([(clip("a"), "sad")], "RAVDESS")
+    assert "0 files with a known emotion" in text
+    assert "Accuracy" not in text
+    assert "trained" not in text
+
+
+def test_the_report_warns_of_voices_the_model_was_trained_on():
+    text = report([(clip("a", label="sad", corpus="RAVDESS"), "sad")], "RAVDESS", "TESS")
+    flat = " ".join(text.split())
+    assert "These clips are RAVDESS, on which this model was trained" in flat
+    assert "say nothing about new voices" in flat
+    assert "0.500 (95 % interval 0.410 to 0.620)" in flat
+    assert "0.9" not in flat
+
+
+def test_the_report_says_how_many_clips_the_warning_is_about():
+    pairs = [
+        (clip("a", label="sad", corpus="RAVDESS"), "sad"),
+        (clip("b", label="sad", corpus="CREMA-D"), "sad"),
+        (clip("c", label="sad"), "sad"),
+        (clip("d", corpus="RAVDESS"), "sad"),
+    ]
+    assert "1 of these clips are RAVDESS" in report(pairs, "RAVDESS")
+
+
+def test_no_warning_for_a_corpus_that_is_new_to_the_model():
+    text = report([(clip("a", label="sad", corpus="CREMA-D"), "sad")], "RAVDESS")
+    assert "trained" not in text
+    assert "Accuracy 1.000" in text
+
+
+def test_the_report_counts_what_is_missing():
+    files = [clip("a"), clip("b"), clip("c")]
+    rows = [
+        results.success(files[0], prediction("sad", uncertain=True)),
+        results.success(files[1], NOTHING),
+        results.failure(files[2], "broken"),
+    ]
+    text = results.report(results.table(rows, EMOTIONS), files, manifest(), left_out=4)
+    assert "2 of 7 files classified" in text
+    for part in (
+        "4 files left out",
+        "1 file with an error",
+        "1 file too short",
+        "1 file uncertain",
+    ):
+        assert part in " ".join(text.split())
+
+
+def test_the_report_fits_a_terminal():
+    pairs = [(clip(e, label=e, corpus="RAVDESS"), e) for e in EMOTIONS]
+    assert max(map(len, report(pairs, "RAVDESS").splitlines())) <= 90
+
+
+def test_a_report_is_written_with_its_figure(tmp_path):
+    files = [clip("a", label="sad")]
+    table = results.table([results.success(files[0], prediction("sad"))], EMOTIONS)
+    text = results.report(table, files, manifest())
+    results.write_report(table, text, tmp_path)
+    assert (tmp_path / "confusion.png").read_bytes().startswith(b"\x89PNG")
+    written = (tmp_path / "report.md").read_text("utf-8")
+    assert text in written
+    assert "(confusion.png)" in written
+    assert len(pd.read_csv(tmp_path / "results.csv")) == 1
+
+
+def test_a_report_without_labels_has_no_figure(tmp_path):
+    files = [clip("a")]
+    table = results.table([results.success(files[0], prediction("sad"))], EMOTIONS)
+    results.write_report(table, results.report(table, files, manifest()), tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"report.md", "results.csv"}

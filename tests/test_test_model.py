@@ -1,0 +1,371 @@
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import zipfile
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+from conftest import speechlike
+
+import audio
+import test_model
+from corpora import EMOTIONS
+
+ROOT = Path(__file__).parent.parent
+COMMAND = [sys.executable, str(ROOT / "test_model.py")]
+
+
+def record(file: Path, seconds: float = 1.0, *, seed: int = 0) -> Path:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(file, speechlike(seconds, seed=seed), audio.SAMPLE_RATE)
+    return file
+
+
+@pytest.fixture
+def run(tiny_model, capsys):
+    """Run the command in this process: exit status, stdout, stderr."""
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        status = test_model.main([*map(str, arguments), "--model", str(tiny_model)])
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
+
+    return run
+
+
+@pytest.fixture
+def clips(tmp_path):
+    """Three labelled recordings and one that is none."""
+    folder = tmp_path / "clips"
+    for seed, emotion in enumerate(("angry", "calm", "sad")):
+        record(folder / emotion / "voice.wav", seed=seed)
+    (folder / "broken.wav").write_bytes(b"no sound")
+    return folder
+
+
+# ----------------------------------------------------------------------------------------- usage
+
+
+def test_help_is_there_at_once():
+    code = (
+        "import sys, test_model\n"
+        "try: test_model.main(['--help'])\n"
+        "except SystemExit as error: assert error.code == 0\n"
+        "assert not {'numpy', 'pandas', 'librosa', 'tensorflow'} & set(sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "--segments" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--output", "table.xlsx"],
+        ["--output", "missing/table.csv"],
+        ["--output", "folder.csv"],
+        ["--output", "list.csv", "list.csv"],
+        ["--report", "list.csv"],
+        ["--jobs", "0"],
+        ["--jobs", "-1"],
+        ["--jobs", "many"],
+        ["--scheduler", "tcp://localhost:8786"],
+    ],
+)
+def test_wrong_usage_is_said_before_any_work(arguments, tmp_path, monkeypatch, capsys):
+    (tmp_path / "folder.csv").mkdir()
+    (tmp_path / "list.csv").write_text("path\nx.wav\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(test_model, "_classifier", lambda _: pytest.fail("work was done"))
+    with pytest.raises(SystemExit) as error:
+        test_model.main(["voice.wav", *arguments])
+    assert error.value.code == test_model.WRONG_USAGE
+    assert "test_model.py: error:" in capsys.readouterr().err
+    assert (tmp_path / "list.csv").read_text() == "path\nx.wav\n"
+
+
+def test_no_model_is_one_line_and_status_2(tmp_path, capsys):
+    arguments = [str(tmp_path), "--model", str(tmp_path / "missing")]
+    assert test_model.main(arguments) == test_model.WRONG_USAGE
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.count("\n") == 1
+    assert "missing" in captured.err
+
+
+def test_without_arguments_and_recordings_the_help_is_shown(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(test_model, "ROOT", tmp_path)
+    for _ in range(2):  # without and with the folder data/
+        status, out, _ = run()
+        assert status == test_model.WRONG_USAGE
+        assert out.startswith("usage:")
+        (tmp_path / "data").mkdir(exist_ok=True)
+
+
+def test_without_arguments_the_data_folder_is_classified(run, tmp_path, monkeypatch):
+    record(tmp_path / "data" / "voice.wav")
+    monkeypatch.setattr(test_model, "ROOT", tmp_path)
+    status, out, _ = run()
+    assert status == test_model.OK
+    assert "1 of 1 file classified" in out
+
+
+# --------------------------------------------------------------------------------------- results
+
+
+def test_every_file_is_a_row_and_a_bad_one_stops_nothing(run, clips, tmp_path):
+    status, out, _ = run(clips, "missing.wav", "--output", tmp_path / "table.csv")
+    assert status == test_model.SOME_FAILED
+    table = pd.read_csv(tmp_path / "table.csv", keep_default_na=False)
+    assert list(table.columns) == [
+        *("path", "emotion", "confidence", "uncertain"),
+        *EMOTIONS,
+        *("warning", "error", "label"),
+    ]
+    assert list(table.path) == [
+        *(str(clips / name) for name in ("broken.wav", "angry/voice.wav", "calm/voice.wav")),
+        str(clips / "sad" / "voice.wav"),
+        "missing.wav",
+    ]
+    assert [bool(error) for error in table.error] == [True, False, False, False, True]
+    assert list(table.label) == ["", "angry", "calm", "sad", ""]
+    good = table[table.error == ""]
+    probabilities = good[list(EMOTIONS)].astype(float)
+    assert np.allclose(probabilities.sum(axis=1), 1, atol=1e-5)
+    assert list(probabilities.idxmax(axis=1)) == list(good.emotion)
+    assert np.allclose(probabilities.max(axis=1), good.confidence.astype(float))
+    assert out.count("ERROR") == 2
+    assert "3 of 5 files classified. 2 files with an error." in out
+    assert "Accuracy" in out
+
+
+def test_the_error_of_a_row_does_not_repeat_its_path(run, clips, tmp_path):
+    with zipfile.ZipFile(tmp_path / "bad.zip", "w") as archive:
+        archive.writestr("broken.wav", b"no sound")
+    run(clips / "broken.wav", tmp_path / "bad.zip", "--output", tmp_path / "table.json")
+    first, second = json.loads((tmp_path / "table.json").read_text())
+    assert first["error"] == second["error"]
+    assert first["error"].startswith("no sound found")
+
+
+def test_all_kinds_of_inputs_at_once(run, clips, tmp_path):
+    with zipfile.ZipFile(tmp_path / "sounds.zip", "w") as archive:
+        archive.write(clips / "sad" / "voice.wav", "fear/voice.wav")
+    (tmp_path / "list.csv").write_text("path,emotion\nclips/calm/voice.wav,joy\n")
+    inputs = [clips / "angry" / "voice.wav", tmp_path / "sounds.zip", tmp_path / "list.csv"]
+    status, _, _ = run(*inputs, "--output", tmp_path / "table.parquet")
+    assert status == test_model.OK
+    table = pd.read_parquet(tmp_path / "table.parquet")
+    assert list(table.label) == ["angry", "fearful", "happy"]
+    assert list(table.path.map(os.path.basename)) == ["voice.wav"] * 3
+
+
+def test_segments_have_a_row_each(run, tmp_path):
+    voice = record(tmp_path / "voice.wav", 7.0)
+    status, out, _ = run(voice, "--segments", "--output", tmp_path / "table.json")
+    assert status == test_model.OK
+    rows = json.loads((tmp_path / "table.json").read_text())
+    assert len(rows) > 2
+    assert list(rows[0])[:4] == ["path", "start", "end", "emotion"]
+    assert rows[0]["start"] == 0
+    assert rows[-1]["end"] == pytest.approx(7.0)
+    assert all(row["start"] < row["end"] for row in rows)
+    assert "1 of 1 file classified" in out
+
+
+def test_silence_is_a_result_with_a_warning(run, tmp_path):
+    soundfile.write(tmp_path / "silence.wav", np.zeros(30_000), audio.SAMPLE_RATE)
+    status, out, _ = run(tmp_path / "silence.wav", "--output", tmp_path / "table.json")
+    assert status == test_model.OK
+    (row,) = json.loads((tmp_path / "table.json").read_text())
+    assert row["emotion"] is None
+    assert row["warning"]
+    assert row["error"] == ""
+    assert row["warning"] in out
+
+
+def test_a_report_is_written(run, clips, tmp_path):
+    _, out, _ = run(clips, "--report", tmp_path / "new" / "report")
+    names = {path.name for path in (tmp_path / "new" / "report").iterdir()}
+    assert names == {"report.md", "results.csv", "confusion.png"}
+    text = (tmp_path / "new" / "report" / "report.md").read_text("utf-8")
+    assert "| angry " in text
+    assert "Accuracy" in out
+
+
+def test_a_table_that_cannot_be_written_is_said_after_the_results(
+    run, clips, tmp_path, monkeypatch
+):
+    def fill_disk(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", fill_disk)
+    status, out, err = run(clips / "sad", "--output", tmp_path / "table.csv")
+    assert status == test_model.SOME_FAILED
+    assert "No space left" in err
+    assert "1 of 1 file classified" in out
+    assert not list(tmp_path.glob(".*")) + list(tmp_path.glob("*.csv"))
+
+
+def test_quiet_prints_the_results_and_no_more(run, tmp_path):
+    record(tmp_path / "sad" / "angry" / "voice.wav")
+    status, out, err = run(tmp_path, "--quiet")
+    assert status == test_model.OK
+    assert "voice.wav" in out
+    assert err == ""
+
+
+# ---------------------------------------------------------------------------------------- faults
+
+
+def test_a_surprise_in_one_file_costs_no_other(run, clips, monkeypatch):
+    load = audio.load
+
+    def load_or_fail(source):
+        if "calm" in source:
+            raise MemoryError("no more")
+        return load(source)
+
+    monkeypatch.setattr(audio, "load", load_or_fail)
+    status, out, _ = run(clips)
+    assert status == test_model.SOME_FAILED
+    assert "MemoryError: no more" in out
+    assert "2 of 4 files classified" in out
+
+
+def stop_after(number: int, error: type[BaseException], monkeypatch) -> None:
+    stream = test_model._stream
+
+    def stopped(files: list, options: argparse.Namespace):
+        for count, rows in enumerate(stream(files, options)):
+            if count == number:
+                raise error
+            yield rows
+
+    monkeypatch.setattr(test_model, "_stream", stopped)
+
+
+def test_a_worker_that_dies_leaves_a_row_for_every_file(run, clips, tmp_path, monkeypatch):
+    stop_after(2, BrokenProcessPool, monkeypatch)
+    status, out, _ = run(clips, "--output", tmp_path / "table.csv")
+    assert status == test_model.SOME_FAILED
+    errors = pd.read_csv(tmp_path / "table.csv", keep_default_na=False).error
+    assert ["process ended" in error for error in errors] == [False, False, True, True]
+    assert out.count("process ended") == 2
+
+
+@pytest.mark.parametrize("number", [0, 2])
+def test_an_interruption_keeps_what_is_done(run, clips, tmp_path, monkeypatch, number):
+    stop_after(number, KeyboardInterrupt, monkeypatch)
+    status, out, _ = run(clips, "--output", tmp_path / "table.csv")
+    assert status == test_model.INTERRUPTED
+    assert len(pd.read_csv(tmp_path / "table.csv")) == number
+    assert f"Interrupted: {4 - number} files left out" in out
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals are sent as POSIX knows them")
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_ctrl_c_keeps_what_is_done(tiny_model, tmp_path, jobs):
+    record(tmp_path / "voice.wav")
+    (tmp_path / "list.csv").write_text("path\n" + "voice.wav\n" * 5000)
+    table = tmp_path / "table.csv"
+    process = subprocess.Popen(
+        [
+            *COMMAND,
+            str(tmp_path / "list.csv"),
+            *("--model", str(tiny_model), "--output", str(table), "--jobs", jobs),
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONUNBUFFERED": "1"},
+        start_new_session=True,  # as a terminal does, all its processes get the signal
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    first = process.stdout.readline()
+    os.killpg(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == test_model.INTERRUPTED
+    assert "Traceback" not in err
+    assert "Interrupted" in out
+    printed = sum("voice.wav" in line for line in [first, *out.splitlines()])
+    # The signal may come between keeping a result and printing it.
+    assert len(pd.read_csv(table)) - printed in (0, 1)
+
+
+# ------------------------------------------------------------------------------- as a command
+
+
+def test_processes_give_the_same_table_in_the_same_order(run, clips, tiny_model, tmp_path):
+    with zipfile.ZipFile(tmp_path / "sounds.zip", "w") as archive:
+        for file in sorted(clips.rglob("*.wav")):
+            archive.write(file, file.relative_to(clips))
+    inputs = [str(clips), str(tmp_path / "sounds.zip")]
+    run(*inputs, "--jobs", "1", "--output", tmp_path / "one.csv")
+    arguments = ["--jobs", "2", "--output", tmp_path / "two.csv", "--model", tiny_model]
+    done = subprocess.run([*COMMAND, *inputs, *arguments], capture_output=True, text=True)
+    assert done.returncode == test_model.SOME_FAILED, done.stderr
+    assert (tmp_path / "one.csv").read_text() == (tmp_path / "two.csv").read_text()
+
+
+def test_a_reader_that_leaves_early_costs_no_results(tiny_model, tmp_path):
+    voice = record(tmp_path / "voice.wav")
+    (tmp_path / "list.csv").write_text("path\n" + "missing.wav\n" * 5000)
+    table = tmp_path / "table.csv"
+    process = subprocess.Popen(
+        [
+            *COMMAND,
+            *(str(voice), str(tmp_path / "list.csv"), "--jobs", "1"),
+            *("--model", str(tiny_model), "--output", str(table)),
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    process.stdout.readline()
+    process.stdout.close()
+    err = process.stderr.read()
+    process.stderr.close()
+    assert process.wait(timeout=60) == test_model.INTERRUPTED
+    assert "Traceback" not in err
+    assert "Exception" not in err
+    assert len(pd.read_csv(table)) >= 1
+
+
+def test_a_terminal_without_unicode_is_no_obstacle(tiny_model, tmp_path):
+    voice = record(tmp_path / "日本.wav")
+    done = subprocess.run(
+        [*COMMAND, str(voice), "--model", str(tiny_model)],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONIOENCODING": "ascii"},
+    )
+    assert done.returncode == test_model.OK, done.stderr
+    assert r"\u65e5" in done.stdout
+
+
+def test_ten_published_clips_give_ten_rows_and_a_report(shared_data, tiny_model, tmp_path):
+    done = subprocess.run(
+        [
+            *COMMAND,
+            str(shared_data / "ravdess-original"),
+            *("--model", str(tiny_model), "--report", str(tmp_path)),
+        ],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == test_model.OK, done.stderr
+    assert done.stdout.count(".wav") == 10
+    assert "10 of 10 files classified" in done.stdout
+    assert "10 files with a known emotion" in " ".join(done.stdout.split())
+    assert "UAR" in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 100
+    assert len(pd.read_csv(tmp_path / "results.csv")) == 10
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,190 @@
+"""Train a model folder on labelled recordings.
+
+    python train.py --download                     # fetch RAVDESS, then train on it
+    python train.py --data my_recordings           # train on your own
+
+Everything that takes long is kept as soon as it is done: features, finished folds, and every
+epoch of an unfinished one. Stop with Ctrl-C at any time; the same command goes on from there.
+"""
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parent
+CACHE = ROOT / ".cache"
+
+NETWORKS = ("frames", "vector")
+PROTOCOLS = ("random", "speaker", "cross-corpus", "none")
+
+
+class UsageError(Exception):
+    """The command cannot do what it was asked; the message says why and what to do."""
+
+
+def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Return the options of the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--data",
+        nargs="+",
+        metavar="DIR",
+        default=[str(ROOT / "data")],
+        help="folders or CSV lists of labelled recordings (default: data)",
+    )
+    parser.add_argument(
+        "--download", action="store_true", help="fetch RAVDESS (434 MB) into the data folder first"
+    )
+    parser.add_argument("--network", choices=NETWORKS, default="frames")
+    parser.add_argument(
+        "--evaluate",
+        nargs="+",
+        choices=PROTOCOLS,
+        default=["speaker"],
+        help="measure on unheard speakers (default), a random fifth, or unheard corpora",
+    )
+    parser.add_argument("--folds", type=_at_least(2), default=6, help="speaker folds (default: 6)")
+    parser.add_argument(
+        "--seed",
+        type=_at_least(0),
+        nargs="+",
+        default=[0],
+        help="evaluate once with each; the model that is kept has the first (default: 0)",
+    )
+    parser.add_argument("--epochs", type=_at_least(1), help="passes over the clips, at most")
+    parser.add_argument(
+        "--jobs",
+        type=_at_least(1),
+        default=os.cpu_count() or 1,
+        help="processes (default: all cores)",
+    )
+    parser.add_argument(
+        "--output", type=Path, metavar="DIR", help="model folder to write (default: model/NETWORK)"
+    )
+    return parser.parse_args(argv)
+
+
+def _at_least(least: int) -> Callable[[str], int]:
+    def number(text: str) -> int:
+        if not text.isdecimal() or int(text) < least:
+            raise argparse.ArgumentTypeError(f"expected a number from {least}, found {text!r}")
+        return int(text)
+
+    return number
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; return its exit status."""
+    arguments = parse_arguments(argv)
+    logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    # Set before TensorFlow is imported anywhere: its banner says nothing to the person here.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    from audio import AudioError
+    from corpora import CorpusError
+    from download import DownloadError
+    from protocols import ProtocolError
+
+    try:
+        train(arguments)
+    except KeyboardInterrupt:
+        print("\nStopped. What was finished is kept: the same command goes on from here.")
+        return 130
+    except (UsageError, AudioError, CorpusError, DownloadError, ProtocolError) as error:
+        print(f"train.py: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(
+            f"train.py: {error.strerror}: {error.filename or 'a file'}. What was finished is kept; "
+            "mend this and run the same command again.",
+            file=sys.stderr,
+        )
+        return 1
+    return 0
+
+
+def train(arguments: argparse.Namespace) -> None:
+    """Read, extract, evaluate, train, and put the model folder in place."""
+    import corpora
+    import evaluation
+    import protocols
+
+    output = arguments.output or ROOT / "model" / arguments.network
+    if output.exists() and not (output / "manifest.json").exists() and any(output.iterdir()):
+        raise UsageError(
+            f"{output} holds something other than a model. Name another folder with --output."
+        )
+    sources = arguments.data
+    if arguments.download:
+        from download import download_ravdess
+
+        sources = sorted({*sources, str(download_ravdess(ROOT / "data"))})
+    table = corpora.scan(*sources)
+    print(
+        f"{len(table)} clips of {table.speaker.nunique()} speakers: {evaluation.describe(table)}\n"
+        + "  ".join(f"{emotion} {n}" for emotion, n in sorted(table.emotion.value_counts().items()))
+    )
+    asked = [protocol for protocol in arguments.evaluate if protocol != "none"]
+    emotions = [emotion for emotion in corpora.EMOTIONS if emotion in set(table.emotion)]
+    if len(emotions) < 2:
+        raise UsageError(
+            f"All clips are {emotions[0]}; at least two emotions are needed to tell them apart."
+        )
+    # Said now, not after an hour: whether the clips allow these protocols.
+    for protocol in asked:
+        protocols.splits(table, protocol, folds=arguments.folds, seed=arguments.seed[0])
+
+    import crossvalidation
+    import model_folder
+    import training
+    from dataset import extract
+
+    dataset = extract(
+        table,
+        training.RECIPES[arguments.network],
+        cache=CACHE / "features",
+        seed=arguments.seed[0],
+        jobs=arguments.jobs,
+    )
+    epochs = arguments.epochs or training.EPOCHS[arguments.network]
+    run = CACHE / "runs" / training.run_key(arguments.network, dataset, epochs=epochs)
+    run.mkdir(parents=True, exist_ok=True)
+
+    job = crossvalidation.Job(arguments.network, dataset, emotions, epochs, run)
+    records: list[dict[str, Any]] = []
+    speaker_folds: list[crossvalidation.Finished] = []
+    for protocol in asked:
+        finished = crossvalidation.run(
+            job, protocol, folds=arguments.folds, seeds=arguments.seed, jobs=arguments.jobs
+        )
+        if protocol == "speaker":
+            speaker_folds = finished
+        results = [fold.result for fold in finished]
+        records += evaluation.records(dataset.table, protocol, emotions, results)
+    trained = crossvalidation.train_final(job, speaker_folds, seed=arguments.seed[0])
+    model_folder.write(
+        output,
+        trained.joined(),
+        kind=arguments.network,
+        emotions=emotions,
+        table=dataset.table,
+        records=records,
+        training={
+            "seed": arguments.seed[0],
+            "epochs": trained.epochs,
+            "temperature": trained.temperature,
+            "recipe": [str(recipe) for recipe in training.RECIPES[arguments.network]],
+        },
+    )
+    for record in records:
+        print("\n" + evaluation.report(record))
+    print(f"\nThe model is in {output}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
