@@ -67,6 +67,7 @@ DYNAMIC_RANGE = 80  # dB from the brightest to the darkest colour
 QUIET = -20.0  # dB, the loudest band of a barely audible voice: what is below stays dark
 TIME_STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600, 1800)  # seconds between ticks
 FREQUENCIES = (250, 500, 1000, 2000, 4000, 8000)  # Hz, ticks
+TEXT_COLOR = "currentColor"  # the page's own, light or dark
 WAVE_COLOR = "#7b8bb5"  # readable on the light and the dark page
 
 
@@ -423,14 +424,12 @@ def probability_chart(probabilities: dict[str, float]) -> alt.LayerChart:
             "emotion",
             sort=None,
             title=None,
-            axis=alt.Axis(ticks=False, domain=False, labelFontSize=13),
+            axis=alt.Axis(ticks=False, domain=False, labelFontSize=13, labelColor=TEXT_COLOR),
         ),
         tooltip=["emotion", "value"],
     )
     bars = base.mark_bar(cornerRadiusEnd=3, height=16).encode(color=alt.Color("color", scale=None))
-    values = base.mark_text(align="left", dx=6, fontSize=13, color="currentColor").encode(
-        text="value"
-    )
+    values = base.mark_text(align="left", dx=6, fontSize=13, color=TEXT_COLOR).encode(text="value")
     return (bars + values).properties(height=26 * len(table))
 
 
@@ -466,8 +465,8 @@ def picture(content: bytes) -> tuple[float, alt.VConcatChart]:
             y=alt.YDatum(
                 0,
                 scale=alt.Scale(domain=[0, 1]),
-                title=Text.FREQUENCY,
                 axis=alt.Axis(
+                    title=Text.FREQUENCY,
                     values=list(frequencies.values()),
                     labelExpr=f"{hertz} : ''",
                     labelOverlap=False,

@@ -140,6 +140,8 @@ def read_list(file: AnyPath, *, labelled: bool = True) -> list[tuple[Path, str, 
     if len(rows) < 2:
         raise CorpusError(f"{file} lists no clips: a line of column names, then rows are expected")
     columns = [column.lower() for column in rows[0][1]]
+    if PurePath(columns[0]).suffix in EXTENSIONS:
+        raise CorpusError(f"{file} starts with {columns[0]}, a line of column names is expected")
     if labelled and "emotion" not in columns[1:]:
         raise CorpusError(f"{file} has the columns {columns}, first path and then emotion expected")
     clips = []

@@ -102,7 +102,12 @@ def extract_frames(waveform: np.ndarray) -> np.ndarray:
     mel_db = librosa.power_to_db(mel, ref=1.0, amin=1e-10, top_db=80.0)
     mfcc = librosa.feature.mfcc(S=mel_db, n_mfcc=N_MFCC, dct_type=2, norm="ortho", lifter=0)
     chroma = librosa.feature.chroma_stft(
-        S=magnitude, sr=SAMPLE_RATE, n_fft=N_FFT, n_chroma=N_CHROMA, norm=np.inf, tuning=None
+        S=magnitude,
+        sr=SAMPLE_RATE,
+        n_fft=N_FFT,
+        n_chroma=N_CHROMA,
+        norm=np.inf,
+        tuning=_tuning(magnitude),
     )
     centroid = librosa.feature.spectral_centroid(S=magnitude, sr=SAMPLE_RATE, n_fft=N_FFT)
     bandwidth = librosa.feature.spectral_bandwidth(
@@ -165,6 +170,22 @@ def trim_silence(frames: np.ndarray) -> np.ndarray:
     loudness = frames[:, RMS]
     sound = np.flatnonzero(loudness >= loudness.max() * 10 ** (-SILENCE_DB / 20))
     return frames[max(0, sound[0] - 2) : sound[-1] + 3]
+
+
+def _tuning(magnitude: np.ndarray) -> float:
+    """Return how far the sound is tuned from A440, in semitones: [-0.5, 0.5), 0 without pitch.
+
+    As librosa.estimate_tuning, which chroma_stft would call, but without its warning about
+    silence: a process-wide warning filter would not be safe under threads.
+    """
+    import librosa
+
+    pitch, strength = librosa.piptrack(S=magnitude, sr=SAMPLE_RATE, n_fft=N_FFT)
+    found = pitch > 0
+    if not found.any():
+        return 0.0
+    strong = found & (strength >= np.median(strength[found]))
+    return librosa.pitch_tuning(pitch[strong], resolution=0.01, bins_per_octave=N_CHROMA)
 
 
 def _checked(waveform: np.ndarray) -> np.ndarray:

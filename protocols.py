@@ -19,7 +19,7 @@ PROTOCOLS = ("random", "speaker", "cross-corpus")
 
 #: Published speaker-independent folds of RAVDESS, as test actors: by number of folds.
 #: 6: EmoBox (Ma et al., Interspeech 2024). 5: Luna-Jiménez et al. (Applied Sciences 2021).
-RAVDESS_FOLDS = {
+RAVDESS_FOLDS: dict[int, list[tuple[int, ...]]] = {
     6: [
         (1, 11, 20, 21),
         (4, 10, 12, 14),
@@ -140,10 +140,9 @@ def _draw_random(table: pd.DataFrame, rows: np.ndarray, share: float, seed: int)
     try:
         drawn = train_test_split(rows, test_size=share, stratify=emotions, random_state=seed)[1]
     except ValueError:
-        fewest = emotions.value_counts()
         raise ProtocolError(
-            f"Found {len(rows)} clips and only {fewest.iloc[-1]} of {fewest.index[-1]}: too few to "
-            f"set {share:.0%} aside with every emotion among them. Add recordings."
+            f"Found {len(rows)} clips of {emotions.nunique()} emotions: too few to set "
+            f"{share:.0%} aside with every emotion on both sides. Add recordings."
         ) from None
     return np.sort(drawn)
 

@@ -211,12 +211,12 @@ def _learn(
         # Whole or not at all: a kill while writing leaves the state of the epoch before.
         part = state.with_suffix(".part")
         with part.open("wb") as file:
-            np.savez(
-                file,
+            arrays = {
                 **dict(zip(_PROGRESS, (epoch, best_epoch, best_value), strict=True)),
                 **{f"variable_{i}": variable.numpy() for i, variable in enumerate(variables)},
                 **{f"best_{i}": weight for i, weight in enumerate(best_weights)},
-            )
+            }
+            np.savez(file, **arrays)
         part.replace(state)
         if on_epoch is not None:
             on_epoch(epoch, float(np.mean(losses)))
@@ -334,14 +334,14 @@ def _distorted(clip: np.ndarray, louder: np.ndarray, rng: np.random.Generator) -
     start = rng.integers(max(1, len(clip) - CROP_FRAMES + 1))
     crop = clip[start : start + CROP_FRAMES] + louder * np.float32(rng.uniform(-GAIN_DB, GAIN_DB))
     if rng.random() < 0.5:
-        width = rng.integers(4, 24)
-        band = MEL.start + rng.integers(N_MELS - width)
+        width = int(rng.integers(4, 24))
+        band = MEL.start + int(rng.integers(N_MELS - width))
         crop[:, band : band + width] = 0
     if rng.random() < 0.3:
         crop[:, FEATURE_GROUPS[rng.integers(len(FEATURE_GROUPS))]] = 0
     if rng.random() < 0.5:
-        width = rng.integers(4, 16)
-        moment = rng.integers(max(1, len(crop) - width))
+        width = int(rng.integers(4, 16))
+        moment = int(rng.integers(max(1, len(crop) - width)))
         crop[moment : moment + width] = 0
     padded = np.zeros((CROP_FRAMES, N_FEATURES), np.float32)
     start = rng.integers(CROP_FRAMES - len(crop) + 1)

@@ -33,3 +33,38 @@ def speechlike(seconds: float, *, seed: int = 0) -> np.ndarray:
     syllables = np.clip(np.sin(2 * np.pi * (3 + rng.random()) * time), 0, None)
     waveform = 0.1 * voice * syllables + 1e-3 * rng.standard_normal(len(time))
     return waveform.astype(np.float32)
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A whole and valid `frames` model folder with random weights."""
+    return make_model(tmp_path_factory.mktemp("model") / "tiny", "frames")
+
+
+def make_model(folder: Path, kind: str) -> Path:
+    """Write a model folder with random weights."""
+    import keras
+    import pandas as pd
+
+    import corpora
+    import model_folder
+    import network
+
+    keras.utils.set_random_seed(0)
+    mean, std = np.zeros(network.N_FEATURES), np.full(network.N_FEATURES, 50.0)
+    build = getattr(network, f"{kind}_body")
+    body = build(len(corpora.EMOTIONS))
+    frontend = getattr(network, f"{kind}_frontend")(mean, std)
+    clips = pd.DataFrame(
+        {"path": ["a.wav"], "emotion": "sad", "speaker": "s", "corpus": "own", "channel": "speech"}
+    )
+    model_folder.write(
+        folder,
+        network.join(frontend, body, temperature=1.0),
+        kind=kind,
+        emotions=corpora.EMOTIONS,
+        table=clips,
+        records=[],
+        training={"seed": 0, "epochs": 0, "temperature": 1.0, "recipe": []},
+    )
+    return folder

@@ -125,7 +125,9 @@ def expect_answer(page: Page, file: Path, *, model: str = "frames") -> None:
     card = page.locator(".st-key-recording")
     expect(card).to_contain_text(file.name)
     expect(card.get_by_test_id("emotion")).to_have_text(app.headline(prediction))
-    expect(card.get_by_test_id("confidence")).to_contain_text(app.percent(prediction.confidence))
+    expect(card.get_by_test_id("confidence")).to_contain_text(
+        app.percent(prediction.confidence), ignore_case=True
+    )
     expect_pictures(page)
     for emotion in prediction.probabilities:
         expect(card.locator(".st-key-probabilities svg.marks")).to_contain_text(emotion)

@@ -1,0 +1,50 @@
+# Every target makes the virtual environment .venv first, if requirements changed.
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python
+
+.PHONY: app test train benchmark lint tables lock
+
+app: $(VENV)/installed
+	$(RUN) -m streamlit run app.py
+
+test: $(VENV)/installed-dev
+	$(RUN) -m pytest -n auto
+
+# Options: make train ARGS="--download --network vector"
+train: $(VENV)/installed
+	$(RUN) train.py $(ARGS)
+
+# The original's claim, with and without its leak; needs RAVDESS in DATA.
+DATA ?= data
+benchmark: $(VENV)/installed-dev
+	$(RUN) benchmarks/original_protocol.py $(DATA)
+
+lint: $(VENV)/installed-dev
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+	$(RUN) -m mypy
+
+# Write the model cards and the README's tables from the results files.
+tables: $(VENV)/installed
+	$(RUN) model_card.py
+
+# Pin everything that the direct dependencies bring along; needs uv.
+# backports-strenum 1.3 refuses the Pythons that we support, which uv does not see.
+lock:
+	grep -v '^-c' requirements.txt > $(VENV)/requirements.txt
+	cp requirements-dev.txt $(VENV)/requirements-dev.txt
+	echo 'backports-strenum<1.3' > $(VENV)/constraints.txt
+	uv pip compile --universal --python-version 3.11 --no-annotate --no-header \
+	  -c $(VENV)/constraints.txt $(VENV)/requirements-dev.txt -o requirements.lock
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/installed: $(VENV)/bin/python requirements.txt requirements.lock
+	$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	touch $@
+
+$(VENV)/installed-dev: $(VENV)/installed requirements-dev.txt
+	$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	touch $@

@@ -1,0 +1,180 @@
+"""From sound to prediction: the one inference path."""
+
+import io
+import itertools
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+import soundfile
+from conftest import ROOT, make_model, speechlike
+
+import classifier
+import corpora
+from audio import SAMPLE_RATE, AudioError
+from classifier import EmotionClassifier, Prediction
+from model_folder import ModelError
+
+
+@pytest.fixture(scope="module")
+def tiny(tiny_model) -> EmotionClassifier:
+    return EmotionClassifier.load(tiny_model)
+
+
+def assert_valid(prediction: Prediction) -> None:
+    assert tuple(prediction.probabilities) == corpora.EMOTIONS
+    values = list(prediction.probabilities.values())
+    if prediction.emotion is None:
+        assert values == [0.0] * 8
+        assert (prediction.confidence, prediction.uncertain) == (0.0, True)
+        assert prediction.warning
+        assert prediction.runner_up is None
+    else:
+        assert sum(values) == pytest.approx(1, abs=1e-5)
+        assert prediction.confidence == max(values) == prediction.probabilities[prediction.emotion]
+        assert prediction.probabilities[prediction.runner_up] == sorted(values)[-2]
+
+
+def test_path_bytes_and_file_give_the_same(tiny, tmp_path) -> None:
+    file = tmp_path / "clip.wav"
+    soundfile.write(file, speechlike(2.0), SAMPLE_RATE, subtype="FLOAT")
+    expected = tiny.classify_waveform(speechlike(2.0))
+    assert_valid(expected)
+    assert tiny.classify(file) == tiny.classify(str(file)) == expected
+    assert tiny.classify(file.read_bytes()) == expected
+    assert tiny.classify(io.BytesIO(file.read_bytes())) == expected
+
+
+@pytest.mark.parametrize("kind", ["frames", "vector"])
+def test_litert_and_keras_agree(kind, tmp_path, monkeypatch) -> None:
+    folder = make_model(tmp_path / kind, kind)
+    litert = EmotionClassifier.load(folder).classify_waveform(speechlike(2.0))
+    # An entry of None makes the import fail, as where LiteRT is not installed.
+    monkeypatch.setitem(sys.modules, "ai_edge_litert", None)
+    with_keras = EmotionClassifier.load(folder).classify_waveform(speechlike(2.0))
+    for emotion, probability in litert.probabilities.items():
+        assert with_keras.probabilities[emotion] == pytest.approx(probability, abs=1e-4)
+
+
+def test_without_either_runtime_it_says_so(tiny_model, monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "ai_edge_litert", None)
+    monkeypatch.setitem(sys.modules, "keras", None)
+    with pytest.raises(ModelError, match="pip install ai-edge-litert"):
+        EmotionClassifier.load(tiny_model)
+
+
+def test_another_feature_version_is_refused(tiny_model, monkeypatch) -> None:
+    monkeypatch.setattr(classifier.features, "FEATURE_VERSION", 99)
+    with pytest.raises(ModelError, match=r"version 1 of the features, this program .* version 99"):
+        EmotionClassifier.load(tiny_model)
+
+
+@pytest.mark.parametrize("seconds", [1.0, 30.0])
+def test_silence_has_no_emotion(tiny, seconds) -> None:
+    prediction = tiny.classify_waveform(np.zeros(round(seconds * SAMPLE_RATE), np.float32))
+    assert_valid(prediction)
+    assert prediction.emotion is None
+    assert "silent" in prediction.warning
+
+
+def test_too_short_is_said(tiny) -> None:
+    nothing = tiny.classify_waveform(speechlike(0.1))
+    assert nothing.emotion is None
+    assert "too short: 0.10 s" in nothing.warning
+    little = tiny.classify_waveform(speechlike(0.3))
+    assert_valid(little)
+    assert little.emotion is not None
+    assert little.uncertain
+    assert "too short: 0.30 s" in little.warning
+
+
+def test_clipping_is_said(tiny) -> None:
+    clipped = np.clip(50 * speechlike(1.0), -1, 1)
+    assert "clipped" in tiny.classify_waveform(clipped).warning
+    assert tiny.classify_waveform(speechlike(1.0)).warning == ""
+
+
+def test_uncertain_where_the_answer_is_more_likely_wrong(tiny) -> None:
+    probabilities = np.array([0.49, 0.51, 0, 0, 0, 0, 0, 0])
+    assert not tiny._prediction(probabilities, "").uncertain
+    assert tiny._prediction(probabilities[::-1] * 0.9 + 0.0125, "").uncertain
+
+
+def test_segments_cover_the_recording_and_pauses_are_pauses(tiny) -> None:
+    pause = np.zeros(6 * SAMPLE_RATE, np.float32)
+    recording = np.concatenate([speechlike(5.0), pause, speechlike(4.25, seed=1)])
+    shares: list[float] = []
+    segments = tiny.classify_segments(recording, progress=shares.append)
+    assert segments[0].start == 0
+    assert segments[-1].end == pytest.approx(15.25, abs=1e-4)
+    for one, other in itertools.pairwise(segments):
+        assert one.start < other.start <= one.end < other.end
+    assert shares == sorted(shares)
+    assert shares[-1] == 1
+    for segment in segments:
+        assert_valid(segment.prediction)
+        if segment.start > 5.2 and segment.end < 10.8:
+            assert segment.prediction.emotion is None
+    heard = [s for s in segments if s.prediction.emotion is not None]
+    assert heard[0] is segments[0]
+    assert heard[-1] is segments[-1]
+    # A long recording as a whole is the mean of what was heard in it.
+    whole = tiny.classify_waveform(recording)
+    for emotion in corpora.EMOTIONS:
+        mean = np.mean([s.prediction.probabilities[emotion] for s in heard])
+        assert whole.probabilities[emotion] == pytest.approx(mean)
+
+
+@pytest.mark.parametrize("seconds", [0.05, 0.7, 3.0, 3.01, 4.5])
+def test_short_recordings_have_segments_too(tiny, seconds) -> None:
+    segments = tiny.classify_segments(speechlike(seconds))
+    assert segments[0].start == 0
+    assert segments[-1].end == pytest.approx(seconds, abs=1e-4)
+    assert len(segments) == (1 if seconds <= 3 else 2)
+
+
+def test_what_is_no_sound_is_an_audio_error(tiny, tmp_path) -> None:
+    with pytest.raises(AudioError):
+        tiny.classify(b"no sound at all")
+    with pytest.raises(AudioError):
+        tiny.classify(tmp_path / "missing.wav")
+    with pytest.raises(AudioError, match="NaN"):
+        tiny.classify_waveform(np.full(SAMPLE_RATE, np.nan, np.float32))
+
+
+def test_threads_share_one_classifier(tiny) -> None:
+    clips = [speechlike(1.0 + 0.3 * i, seed=i) for i in range(8)]
+    expected = [tiny.classify_waveform(clip) for clip in clips]
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(tiny.classify_waveform, clips * 5))
+    assert found == expected * 5
+
+
+def test_the_shipped_model_hears_the_original_recordings(shared_data) -> None:
+    """It was trained on these ten clips (as FLAC): this shows that the path is whole, no more."""
+    shipped = EmotionClassifier.load(ROOT / "model" / "frames")
+    right = 0
+    clips = sorted((shared_data / "ravdess-original").glob("*.wav"))
+    assert len(clips) == 10
+    for file in clips:
+        prediction = shipped.classify(file)
+        assert_valid(prediction)
+        right += prediction.emotion == corpora.parse_name(file).emotion
+    assert right >= 9
+
+
+def test_the_answer_comes_without_tensorflow(tiny_model, tmp_path) -> None:
+    import subprocess
+
+    file = tmp_path / "clip.wav"
+    soundfile.write(file, speechlike(1.0), SAMPLE_RATE)
+    program = (
+        "import sys; from classifier import EmotionClassifier;"
+        "EmotionClassifier.load(sys.argv[1]).classify(sys.argv[2]);"
+        "print(sorted({'tensorflow', 'keras', 'sklearn'} & set(sys.modules)))"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", program, tiny_model, file], cwd=ROOT, capture_output=True, text=True
+    )
+    assert (run.returncode, run.stdout) == (0, "[]\n"), run.stderr

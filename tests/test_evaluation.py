@@ -1,0 +1,135 @@
+"""The metrics, against scikit-learn where it has them."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn import metrics
+
+import evaluation
+from evaluation import FoldResult
+
+EMOTIONS = ("angry", "happy", "sad")
+answers = st.lists(
+    st.tuples(st.sampled_from(EMOTIONS), st.sampled_from(EMOTIONS)), min_size=1, max_size=50
+)
+
+
+@given(answers)
+def test_metrics_equal_scikit_learn(pairs) -> None:
+    truth, guess = map(list, zip(*pairs, strict=True))
+    assert evaluation.accuracy(truth, guess) == pytest.approx(metrics.accuracy_score(truth, guess))
+    expected = metrics.recall_score(
+        truth, guess, average="macro", labels=sorted(set(truth)), zero_division=0
+    )
+    assert evaluation.uar(truth, guess) == pytest.approx(expected)
+    np.testing.assert_array_equal(
+        evaluation.confusion_matrix(truth, guess, EMOTIONS),
+        metrics.confusion_matrix(truth, guess, labels=EMOTIONS),
+    )
+    f1 = evaluation.f1_per_emotion(truth, guess, EMOTIONS)
+    expected = metrics.f1_score(truth, guess, labels=EMOTIONS, average=None, zero_division=0)
+    np.testing.assert_allclose(list(f1.values()), expected)
+
+
+def test_guessing_one_emotion_scores_one_over_their_number() -> None:
+    truth = ["angry"] * 90 + ["happy"] * 9 + ["sad"]
+    assert evaluation.uar(truth, ["angry"] * 100) == pytest.approx(1 / 3)
+    assert evaluation.accuracy(truth, ["angry"] * 100) == 0.9
+
+
+def test_ece_is_the_distance_between_confidence_and_accuracy() -> None:
+    confidence = np.array([0.9] * 10 + [0.5] * 10)
+    correct = np.array([1] * 9 + [0] + [1] * 3 + [0] * 7)
+    assert evaluation.ece(confidence, correct) == pytest.approx((0 + 0.2) / 2)
+    assert evaluation.ece(np.ones(4), np.ones(4)) == 0
+
+
+def make_results(*, right: float, seed: int = 0) -> tuple[pd.DataFrame, list[FoldResult]]:
+    rng = np.random.default_rng(seed)
+    table = pd.DataFrame(
+        [
+            (f"{s}-{c}", EMOTIONS[c % 3], f"own-{s}", "own", "song" if c % 2 else "speech")
+            for s in range(10)
+            for c in range(12)
+        ],
+        columns=["path", "emotion", "speaker", "corpus", "channel"],
+    )
+    probabilities = np.full((len(table), 3), 0.1)
+    for row, emotion in enumerate(table.emotion):
+        hit = rng.random() < right
+        guess = EMOTIONS.index(emotion) if hit else rng.integers(3)
+        probabilities[row, guess] = 0.8
+    halves = np.array_split(np.arange(len(table)), 2)
+    results = [
+        FoldResult(f"fold {i}", 0, half, probabilities[half]) for i, half in enumerate(halves)
+    ]
+    return table, results
+
+
+def test_a_record_holds_what_was_measured() -> None:
+    table, results = make_results(right=0.7)
+    everything, speech = evaluation.records(table, "speaker", EMOTIONS, results)
+    guess = np.concatenate([result.probabilities for result in results]).argmax(axis=1)
+    predictions = [EMOTIONS[i] for i in guess]
+    assert everything["accuracy"] == pytest.approx(
+        metrics.accuracy_score(table.emotion, predictions)
+    )
+    halves = [
+        metrics.balanced_accuracy_score(
+            table.emotion.iloc[result.test], np.array(EMOTIONS)[result.probabilities.argmax(axis=1)]
+        )
+        for result in results
+    ]
+    assert everything["uar"] == pytest.approx(np.mean(halves))
+    assert everything["uar_std"] == pytest.approx(np.std(halves))
+    low, high = everything["uar_interval"]
+    assert low < everything["uar"] < high
+    assert everything["test"] == "own speech and song"
+    assert everything["clips"] == 120
+    assert speech["test"] == "own speech"
+    assert speech["clips"] == 60
+    assert len(everything["accuracy_per_speaker"]) == 10
+    assert "UAR" in evaluation.report(everything)
+
+
+def test_the_interval_is_over_speakers() -> None:
+    table, results = make_results(right=1.0)
+    # One half of the speakers all wrong, the other all right: clips are many, voices are few.
+    wrong = results[0].probabilities
+    results[0] = FoldResult("fold 0", 0, results[0].test, np.roll(wrong, 1, axis=1))
+    record = evaluation.records(table, "speaker", EMOTIONS, results)[0]
+    low, high = record["uar_interval"]
+    assert record["uar"] == pytest.approx(0.5)
+    assert high - low > 0.4
+
+
+def test_cross_corpus_asks_only_for_shared_emotions() -> None:
+    table = pd.DataFrame(
+        [
+            ("a", "angry", "x", "one", "speech"),
+            ("b", "happy", "x", "one", "speech"),
+            ("c", "sad", "x", "one", "speech"),
+            ("d", "angry", "y", "two", "speech"),
+            ("e", "happy", "y", "two", "speech"),
+        ],
+        columns=["path", "emotion", "speaker", "corpus", "channel"],
+    )
+    # 'sad' is the highest everywhere, but is no answer where only angry and happy are shared.
+    one = FoldResult("one", 0, np.arange(3), np.array([[0.3, 0.1, 0.6]] * 3))
+    two = FoldResult("two", 0, np.arange(3, 5), np.array([[0.3, 0.1, 0.6], [0.1, 0.3, 0.6]]))
+    first, second = evaluation.records(table, "cross-corpus", EMOTIONS, [one, two])
+    assert first["emotions"] == second["emotions"] == ["angry", "happy"]
+    assert (first["train"], first["test"]) == ("two speech", "one speech")
+    assert (first["clips"], first["uar"]) == (2, 0.5)
+    assert second["uar"] == 1.0
+
+
+def test_figures_are_drawn(tmp_path) -> None:
+    evaluation.plot_confusion(np.array([[3, 1], [0, 0]]), ["sad", "calm"], tmp_path / "c.png")
+    curve = evaluation.reliability(np.array([0.2, 0.9, 0.95]), np.array([0, 1, 1]))
+    assert [point["clips"] for point in curve] == [1, 1, 1]
+    evaluation.plot_reliability(curve, tmp_path / "r.png")
+    for name in ("c.png", "r.png"):
+        assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")

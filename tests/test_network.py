@@ -1,0 +1,88 @@
+"""The networks: the original's layers, padding that changes nothing, files that load safely."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+import network
+
+EMOTIONS = 8
+
+
+def random_frames(clips: int, frames: int) -> np.ndarray:
+    rng = np.random.default_rng(0)
+    return rng.standard_normal((clips, frames, network.N_FEATURES)).astype(np.float32)
+
+
+def test_vector_is_the_original_layer_by_layer() -> None:
+    body = network.vector_body(EMOTIONS)
+    assert body.input_shape == (None, 264, 1)
+    found = [
+        (type(layer).__name__, getattr(layer, "filters", None) or getattr(layer, "rate", None))
+        for layer in body.layers[1:]
+    ]
+    assert found == [
+        ("Conv1D", 256),
+        ("Conv1D", 128),
+        ("Dropout", 0.1),
+        ("MaxPooling1D", None),
+        ("Conv1D", 128),
+        ("Conv1D", 128),
+        ("Dropout", 0.5),
+        ("Flatten", None),
+        ("Dense", None),
+    ]
+    convolutions = [layer for layer in body.layers if isinstance(layer, layers.Conv1D)]
+    assert {layer.kernel_size for layer in convolutions} == {(5,)}
+    assert {layer.activation.__name__ for layer in convolutions} == {"relu"}
+    assert [layer.padding for layer in convolutions] == ["same", "valid", "valid", "valid"]
+    assert convolutions[0].kernel_regularizer is None
+    for layer in convolutions[1:]:
+        assert float(layer.kernel_regularizer.l1) == pytest.approx(1e-5)
+        assert float(layer.kernel_regularizer.l2) == pytest.approx(1e-4)
+    assert body.layers[4].pool_size == (8,)
+    assert body.layers[-1].units == EMOTIONS
+
+
+def test_frames_frontend_standardises_and_compresses() -> None:
+    mean, std = np.arange(264.0), np.linspace(1, 3, 264)
+    raw = np.abs(random_frames(1, 5)) + 0.1
+    found = np.asarray(network.frames_frontend(mean, std)(raw))
+    expected = raw.astype(float)
+    expected[..., 132:260] = 10 * np.log10(expected[..., 132:260])
+    expected[..., 263] = 20 * np.log10(expected[..., 263])
+    np.testing.assert_allclose(found, (expected - mean) / std, rtol=1e-4, atol=1e-4)
+
+
+def test_a_feature_that_never_changed_is_not_blown_up() -> None:
+    frontend = network.vector_frontend(np.ones(264), np.zeros(264))
+    found = np.asarray(frontend(np.full((1, 264, 1), 1.5, np.float32)))
+    np.testing.assert_allclose(found, 0.5)
+
+
+def test_padding_does_not_change_a_clip() -> None:
+    keras.utils.set_random_seed(1)
+    body = network.frames_body(EMOTIONS)
+    joined = network.join(
+        network.frames_frontend(np.zeros(264), np.ones(264)), body, temperature=1.0
+    )
+    raw = np.abs(random_frames(1, 61))
+    padded = np.pad(raw, [(0, 0), (0, 40), (0, 0)])
+    np.testing.assert_allclose(np.asarray(joined(padded)), np.asarray(joined(raw)), atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["frames", "vector"])
+def test_a_joined_network_gives_probabilities_and_loads_in_safe_mode(kind, tmp_path) -> None:
+    body = getattr(network, f"{kind}_body")(EMOTIONS)
+    frontend = getattr(network, f"{kind}_frontend")(np.zeros(264), np.ones(264))
+    joined = network.join(frontend, body, temperature=2.0)
+    raw = np.abs(random_frames(2, 30)) if kind == "frames" else random_frames(2, 1).swapaxes(1, 2)
+    probabilities = np.asarray(joined(raw))
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
+    logits = np.asarray(body(frontend(raw))) / 2.0
+    expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(probabilities, expected, rtol=1e-4)
+    joined.save(tmp_path / "network.keras")
+    loaded = keras.saving.load_model(tmp_path / "network.keras", safe_mode=True)
+    np.testing.assert_array_equal(np.asarray(loaded(raw)), probabilities)

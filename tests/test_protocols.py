@@ -1,0 +1,121 @@
+"""Nothing crosses a split: no clip, no speaker, no copy of a sound."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import corpora
+import protocols
+
+
+def make_table(speakers: int, clips_each: int, corpus: str = "own") -> pd.DataFrame:
+    rows = [
+        (f"{corpus}/{s}/{c}.wav", corpora.EMOTIONS[c % 8], f"{corpus}-{s}", corpus, "speech")
+        for s in range(speakers)
+        for c in range(clips_each)
+    ]
+    return pd.DataFrame(rows, columns=["path", "emotion", "speaker", "corpus", "channel"])
+
+
+def assert_no_leak(table: pd.DataFrame, split: protocols.Split, *, by_speaker: bool) -> None:
+    sides = [split.train, split.validation, split.test]
+    assert all(len(side) for side in sides)
+    together = np.concatenate(sides)
+    assert len(set(together)) == len(together) == len(table)
+    if by_speaker:
+        voices = [set(table.speaker.iloc[side]) for side in sides]
+        assert not voices[0] & voices[1]
+        assert not voices[0] & voices[2]
+        assert not voices[1] & voices[2]
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(4, 30), st.integers(8, 20), st.integers(2, 4), st.integers(0, 1000))
+def test_speaker_folds_never_share_a_voice(speakers, clips, folds, seed) -> None:
+    table = make_table(speakers, clips)
+    made = protocols.splits(table, "speaker", folds=folds, seed=seed)
+    assert len(made) == folds
+    for split in made:
+        assert_no_leak(table, split, by_speaker=True)
+    tested = np.sort(np.concatenate([split.test for split in made]))
+    np.testing.assert_array_equal(tested, np.arange(len(table)))
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(4, 20), st.integers(24, 40), st.integers(0, 1000))
+def test_a_random_split_shares_voices_but_no_clip(speakers, clips, seed) -> None:
+    table = make_table(speakers, clips)
+    (split,) = protocols.splits(table, "random", folds=5, seed=seed)
+    assert_no_leak(table, split, by_speaker=False)
+    assert len(split.test) == pytest.approx(0.2 * len(table), abs=1)
+    share = table.emotion.iloc[split.test].value_counts(normalize=True)
+    whole = table.emotion.value_counts(normalize=True)
+    assert (share - whole).abs().max() < 0.06
+
+
+def test_cross_corpus_tests_each_corpus_once() -> None:
+    table = pd.concat([make_table(4, 16, "one"), make_table(5, 8, "two")], ignore_index=True)
+    made = protocols.splits(table, "cross-corpus", folds=9, seed=0)
+    assert [split.name for split in made] == ["one", "two"]
+    for split in made:
+        assert_no_leak(table, split, by_speaker=True)
+        assert set(table.corpus.iloc[split.test]) == {split.name}
+        assert split.name not in set(table.corpus.iloc[[*split.train, *split.validation]])
+
+
+@pytest.mark.parametrize("folds", [5, 6])
+def test_ravdess_alone_gets_the_published_folds(folds, shared_data) -> None:
+    table = corpora.scan(shared_data / "ravdess")
+    made = protocols.splits(table, "speaker", folds=folds, seed=0)
+    tested = [sorted(set(table.speaker.iloc[split.test])) for split in made]
+    published = protocols.RAVDESS_FOLDS[folds]
+    assert tested == [[f"RAVDESS-{actor:02d}" for actor in sorted(fold)] for fold in published]
+    assert sorted(actor for fold in published for actor in fold) == list(range(1, 25))
+    for split in made:
+        assert_no_leak(table, split, by_speaker=True)
+
+
+def test_seeds_draw_other_validation_speakers() -> None:
+    table = make_table(20, 8)
+    drawn = {
+        tuple(sorted(set(table.speaker.iloc[split.validation])))
+        for seed in range(5)
+        for split in protocols.splits(table, "speaker", folds=2, seed=seed)
+    }
+    assert len(drawn) > 5
+
+
+@pytest.mark.parametrize("by_speaker", [True, False])
+@pytest.mark.parametrize("sides", [(0, 1), (0, 2), (1, 2)])
+def test_a_crossing_is_found(by_speaker, sides) -> None:
+    table = make_table(6, 8)
+    rows = np.arange(len(table)).reshape(3, -1)
+    parts = [rows[0], rows[1], rows[2]]
+    protocols.check_split(table, protocols.Split("x", *parts), by_speaker=True)
+    # One clip of one side also on the other: the same voice, and the same clip.
+    parts[sides[0]] = np.append(parts[sides[0]], parts[sides[1]][0])
+    with pytest.raises(protocols.ProtocolError, match="is in"):
+        protocols.check_split(table, protocols.Split("x", *parts), by_speaker=by_speaker)
+
+
+def test_a_shared_voice_is_found_where_no_clip_is_shared() -> None:
+    table = make_table(3, 8)
+    table.loc[0, "speaker"] = table.speaker.iloc[-1]
+    rows = np.arange(24).reshape(3, -1)
+    with pytest.raises(protocols.ProtocolError, match="the speaker own-2 is in train and test"):
+        protocols.check_split(table, protocols.Split("x", *rows), by_speaker=True)
+
+
+@pytest.mark.parametrize(
+    ("table", "protocol", "message"),
+    [
+        (make_table(2, 8), "speaker", "at least 4 speakers, found 2"),
+        (make_table(4, 8), "cross-corpus", "at least two corpora, found own"),
+        (make_table(1, 9), "random", "too few"),
+    ],
+)
+def test_too_little_data_is_said(table, protocol, message) -> None:
+    with pytest.raises(protocols.ProtocolError, match=message):
+        protocols.splits(table, protocol, folds=4, seed=0)
