@@ -61,7 +61,7 @@ PLAYABLE = {
 }
 
 PICTURE_COLUMNS = 1200  # of the spectrogram at most; the screen has no more
-ENVELOPE_COLUMNS = 600
+ENVELOPE_COLUMNS = 1200
 PICTURE_BLOCK = 60 * audio.SAMPLE_RATE  # samples whose features are in memory at a time
 DYNAMIC_RANGE = 80  # dB from the brightest to the darkest colour
 QUIET = -20.0  # dB, the loudest band of a barely audible voice: what is below stays dark
@@ -446,7 +446,7 @@ def picture(content: bytes) -> tuple[float, alt.VConcatChart]:
     labels = minutes if step >= 10 else "datum.label + ' s'"
     wave = (
         alt.Chart(envelope(waveform))
-        .mark_area(color=WAVE_COLOR, stroke=WAVE_COLOR, strokeWidth=1)
+        .mark_area(color=WAVE_COLOR, stroke=WAVE_COLOR, strokeWidth=0.5)
         .encode(
             x=alt.X("time:Q", scale=scale, axis=alt.Axis(values=ticks, labels=False, title=None)),
             y=alt.Y("low:Q", scale=alt.Scale(domain=[-peak, peak]), title=Text.AMPLITUDE),

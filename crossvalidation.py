@@ -9,7 +9,7 @@ import math
 import multiprocessing
 import os
 import signal
-import sys
+import threading
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, wait
 from dataclasses import dataclass
@@ -149,13 +149,6 @@ def train_final(job: Job, speaker_folds: Sequence[Finished], *, seed: int) -> Tr
 
 
 def _train_fold(job: Job, name: str, seed: int, split: Split) -> None:
-    parent = multiprocessing.parent_process()
-
-    def leave_with_parent(epoch: int, loss: float) -> None:
-        # Killed outright, the parent could not end this process; two must not train one fold.
-        if parent is not None and not parent.is_alive():
-            sys.exit(1)
-
     trained = fit(
         job.kind,
         job.dataset,
@@ -165,7 +158,6 @@ def _train_fold(job: Job, name: str, seed: int, split: Split) -> None:
         seed=seed,
         epochs=job.epochs,
         state=_state_file(job, name),
-        on_epoch=leave_with_parent,
     )
     tested = clip_inputs(job.kind, job.dataset, split.test)
     file = _result_file(job, name)
@@ -184,10 +176,19 @@ def _train_fold(job: Job, name: str, seed: int, split: Split) -> None:
 def _start_worker(threads: int) -> None:
     """Give a process its share of the cores, and leave Ctrl-C to its parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_leave_with_parent, daemon=True).start()
     import tensorflow as tf
 
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(1)
+
+
+def _leave_with_parent() -> None:
+    """End this process when its parent has been killed: two must never train one fold."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _result_file(job: Job, name: str) -> Path:
