@@ -1,4 +1,5 @@
 # Every target makes the virtual environment .venv first, if requirements changed.
+# Options go into ARGS: make train ARGS="--download --network vector"
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
@@ -6,12 +7,11 @@ RUN := $(VENV)/bin/python
 .PHONY: app test train benchmark lint tables lock
 
 app: $(VENV)/installed
-	$(RUN) -m streamlit run app.py
+	$(RUN) -m streamlit run app.py $(ARGS)
 
 test: $(VENV)/installed-dev
 	$(RUN) -m pytest -n auto
 
-# Options: make train ARGS="--download --network vector"
 train: $(VENV)/installed
 	$(RUN) train.py $(ARGS)
 

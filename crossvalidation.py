@@ -8,8 +8,6 @@ where it was.
 import math
 import multiprocessing
 import os
-import signal
-import threading
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, wait
 from dataclasses import dataclass
@@ -18,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 import protocols
+import workers
 from dataset import Dataset
 from evaluation import FoldResult
 from protocols import Split
@@ -82,12 +81,12 @@ def run(job: Job, protocol: str, *, folds: int, seeds: Sequence[int], jobs: int)
         unit="epoch",
         disable=not todo,
     ) as bar:
-        workers = max(1, min(jobs, len(todo)))
+        side_by_side = max(1, min(jobs, len(todo)))
         executor = ProcessPoolExecutor(
-            workers,
+            side_by_side,
             mp_context=multiprocessing.get_context("spawn"),
-            initializer=_start_worker,
-            initargs=(max(1, jobs // workers),),
+            initializer=workers.start,
+            initargs=(max(1, jobs // side_by_side),),
         )
         try:
             pending = {executor.submit(_train_fold, job, name, *tasks[name]) for name in todo}
@@ -171,24 +170,6 @@ def _train_fold(job: Job, name: str, seed: int, split: Split) -> None:
         )
     part.replace(file)
     _state_file(job, name).unlink()
-
-
-def _start_worker(threads: int) -> None:
-    """Give a process its share of the cores, and leave Ctrl-C to its parent."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_leave_with_parent, daemon=True).start()
-    import tensorflow as tf
-
-    tf.config.threading.set_intra_op_parallelism_threads(threads)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
-
-
-def _leave_with_parent() -> None:
-    """End this process when its parent has been killed: two must never train one fold."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
 
 
 def _result_file(job: Job, name: str) -> Path:

@@ -190,7 +190,10 @@ def _percent(value: float, spread: float | None = None) -> str:
 
 
 def fill(text: str) -> str:
-    """Return a Markdown text with each `<!-- table: NAME -->` block written anew."""
+    """Return a Markdown text with each block between markers written anew.
+
+    `<!-- table: NAME -->` becomes a table, `<!-- output: NAME -->` the text of docs/output.
+    """
     manifests = [
         json.loads((ROOT / "model" / name / "manifest.json").read_text("utf-8")) for name in SHIPPED
     ]
@@ -199,12 +202,15 @@ def fill(text: str) -> str:
         "f1": lambda: f1_table(manifests),
         "original": original_table,
     }
-    return re.sub(
-        r"(<!-- table: (\w+) -->\n).*?(\n<!-- end -->)",
-        lambda match: match[1] + tables[match[2]]() + match[3],
-        text,
-        flags=re.DOTALL,
-    )
+
+    def block(match: re.Match[str]) -> str:
+        begin, kind, name = match[1], match[2], match[3]
+        if kind == "table":
+            return f"{begin}\n{tables[name]()}\n<!-- end -->"
+        output = (ROOT / "docs" / "output" / f"{name}.txt").read_text("utf-8")
+        return f"{begin}\n```\n{output.rstrip()}\n```\n<!-- end -->"
+
+    return re.sub(r"(<!-- (table|output): (\w+) -->).*?<!-- end -->", block, text, flags=re.DOTALL)
 
 
 def main() -> int:

@@ -83,8 +83,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return its exit status."""
     arguments = parse_arguments(argv)
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
-    # Set before TensorFlow is imported anywhere: its banner says nothing to the person here.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     from audio import AudioError
     from corpora import CorpusError
     from download import DownloadError
@@ -139,6 +137,9 @@ def train(arguments: argparse.Namespace) -> None:
     for protocol in asked:
         protocols.splits(table, protocol, folds=arguments.folds, seed=arguments.seed[0])
 
+    import workers
+
+    workers.import_tensorflow()
     import crossvalidation
     import model_folder
     import training

@@ -24,7 +24,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+import workers  # noqa: E402
+
+workers.import_tensorflow()
 
 import keras  # noqa: E402
 import numpy as np  # noqa: E402

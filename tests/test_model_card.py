@@ -1,0 +1,41 @@
+"""No figure is typed by hand: what is written stands in the results files."""
+
+import json
+
+import pytest
+from conftest import ROOT
+
+import model_card
+
+
+def test_the_readme_is_what_the_results_files_say() -> None:
+    readme = (ROOT / "README.md").read_text("utf-8")
+    assert model_card.fill(readme) == readme, "run: make tables"
+    assert readme.count("<!-- table:") >= 3
+    assert "| `frames` | unheard voices (speaker folds) | RAVDESS speech |" in readme
+
+
+@pytest.mark.parametrize("name", model_card.SHIPPED)
+def test_a_shipped_card_is_what_its_manifest_says(name, tmp_path) -> None:
+    folder = ROOT / "model" / name
+    manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
+    model_card.write(tmp_path, manifest)
+    assert (tmp_path / "README.md").read_text("utf-8") == (folder / "README.md").read_text("utf-8")
+    assert {path.name for path in tmp_path.iterdir()} <= {path.name for path in folder.iterdir()}
+
+
+def test_a_table_follows_its_manifest() -> None:
+    record = {
+        "protocol": "speaker",
+        "test": "own speech",
+        "uar": 0.6543,
+        "uar_std": 0.0321,
+        "uar_interval": [0.6, 0.7012],
+        "accuracy": 0.5,
+        "ece": 0.04,
+        "seeds": [0, 1],
+        "folds": 6,
+    }
+    table = model_card.results_table([{"name": "mine", "metrics": [record]}])
+    row = "| `mine` | unheard voices (speaker folds) | own speech | 65.4 ± 3.2 | 60.0–70.1 "
+    assert row + "| 50.0 | 4.0 | 2 × 6 |" in table
