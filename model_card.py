@@ -44,7 +44,7 @@ Written by `model_card.py` from `manifest.json`; every figure below comes from t
 UAR is the unweighted average recall: guessing scores {chance:.1%}. Figures are the mean over folds
 and seeds ± their standard deviation; the interval is the 95 % bootstrap over speakers, ECE the
 expected calibration error.
-{figures}
+{figures}{reports}
 ## Trained on
 
 {data}
@@ -106,6 +106,7 @@ def _card(manifest: dict[str, Any], figures: Sequence[str]) -> str:
         table=results_table([manifest]) if manifest["metrics"] else "Not evaluated.",
         chance=1 / len(manifest["labels"]),
         figures="".join(f"\n![{name[:-4].replace('-', ', ')}]({name})\n" for name in figures),
+        reports="".join(f"\n```\n{evaluation.report(r)}\n```\n" for r in manifest["metrics"]),
         data="\n".join(
             f"- {name}: {corpus['clips']} clips ({' and '.join(corpus['channels'])}) of "
             f"{corpus['speakers']} speakers, {corpus['licence']}"

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parent
+DATA = ROOT / "data"
 CACHE = ROOT / ".cache"
 
 NETWORKS = ("frames", "vector")
@@ -35,7 +36,6 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         "--data",
         nargs="+",
         metavar="DIR",
-        default=[str(ROOT / "data")],
         help="folders or CSV lists of labelled recordings (default: data)",
     )
     parser.add_argument(
@@ -117,11 +117,13 @@ def train(arguments: argparse.Namespace) -> None:
         raise UsageError(
             f"{output} holds something other than a model. Name another folder with --output."
         )
-    sources = arguments.data
+    sources = arguments.data or [str(DATA)]
     if arguments.download:
-        from download import download_ravdess
+        import download
 
-        sources = sorted({*sources, str(download_ravdess(ROOT / "data"))})
+        ravdess = download.download_ravdess(DATA)
+        if arguments.data:
+            sources = [*sources, str(ravdess)]
     table = corpora.scan(*sources)
     print(
         f"{len(table)} clips of {table.speaker.nunique()} speakers: {evaluation.describe(table)}\n"

@@ -15,6 +15,7 @@ from conftest import ROOT, speechlike
 import corpora
 import crossvalidation
 import dataset
+import download
 import model_folder
 import train
 import training
@@ -26,9 +27,9 @@ from dataset import Sometimes
 EMOTIONS = ("angry", "sad")
 
 
-def make_corpus(folder: Path, *, speakers: int = 4, clips: int = 4) -> Path:
+def make_corpus(folder: Path, *, speakers: int = 4, clips: int = 4, first: int = 0) -> Path:
     """Write a folder per emotion and speaker; loud and high is angry, soft and low is sad."""
-    for speaker in range(speakers):
+    for speaker in range(first, first + speakers):
         for emotion in EMOTIONS:
             place = folder / emotion / f"voice{speaker}"
             place.mkdir(parents=True)
@@ -269,6 +270,31 @@ def test_one_emotion_is_not_enough(tmp_path, cache, capsys) -> None:
     corpus = make_corpus(tmp_path / "mine")
     assert run_main("--data", corpus / "sad", "--evaluate", "none") == 2
     assert "at least two emotions are needed" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_what_is_downloaded_is_trained_on(named, corpus, cache, tmp_path, monkeypatch, capsys):
+    def fetch(data_dir: Path) -> Path:
+        return make_corpus(data_dir / "ravdess", speakers=2, first=10)
+
+    monkeypatch.setattr(download, "download_ravdess", fetch)
+    monkeypatch.setattr(train, "DATA", tmp_path / "data")
+    options = ["--data", corpus] if named else []
+    options += ["--network", "vector", "--evaluate", "none", "--epochs", 1, "--jobs", 1]
+    assert run_main(*options, "--download", "--output", tmp_path / "model") == 0
+    trained_on = model_folder.read(tmp_path / "model")["corpora"]
+    assert {name: corpus["clips"] for name, corpus in trained_on.items()} == (
+        {"mine": 32, "ravdess": 16} if named else {"data": 16}
+    )
+
+
+def test_a_failed_download_is_said(monkeypatch, capsys) -> None:
+    def fail(_: Path) -> None:
+        raise download.DownloadError("the connection was cut: try again later")
+
+    monkeypatch.setattr(download, "download_ravdess", fail)
+    assert run_main("--download") == 2
+    assert capsys.readouterr().err == "train.py: the connection was cut: try again later\n"
 
 
 def test_a_full_disk_is_said_and_the_model_stays(tiny_model, corpus, cache, capsys, monkeypatch):
