@@ -1,13 +1,16 @@
 """Waveform → the 264 numbers of a frame, and their mean, the vector of the original system.
 
-Every number is one that a librosa 0.11 function gives; the parameters below are the definition.
-The functions are handed one shared STFT instead of computing one each, which changes no value
-(`tests/test_features.py` holds this module to librosa's functions called one by one).
+The definition is librosa 0.11: every number is one that a librosa function gives, with the
+parameters below and otherwise librosa's defaults. This module computes them from one shared STFT,
+with tables made once per process and without importing librosa, which takes longer than the answer;
+`tests/test_features.py` holds it to librosa's functions called one by one.
 """
 
+import functools
 import warnings
 
 import numpy as np
+import scipy.fft
 
 from audio import SAMPLE_RATE, AudioError
 
@@ -73,8 +76,6 @@ def extract_frames(waveform: np.ndarray) -> np.ndarray:
         AudioError: the array is not a mono floating-point waveform, is empty, or holds NaN or
             infinity.
     """
-    import librosa
-
     waveform = _checked(waveform)
     if len(waveform) < MIN_SAMPLES:
         warnings.warn(
@@ -85,54 +86,24 @@ def extract_frames(waveform: np.ndarray) -> np.ndarray:
         )
         waveform = np.pad(waveform, (0, MIN_SAMPLES - len(waveform)))
 
-    magnitude = np.abs(
-        librosa.stft(
-            waveform,
-            n_fft=N_FFT,
-            hop_length=HOP_LENGTH,
-            win_length=N_FFT,
-            window="hann",
-            center=True,
-            pad_mode="constant",
-        )
-    )
-    mel = librosa.feature.melspectrogram(
-        S=magnitude**2, sr=SAMPLE_RATE, n_fft=N_FFT, n_mels=N_MELS, fmin=0.0, fmax=None, power=2.0
-    )
-    mel_db = librosa.power_to_db(mel, ref=1.0, amin=1e-10, top_db=80.0)
-    mfcc = librosa.feature.mfcc(S=mel_db, n_mfcc=N_MFCC, dct_type=2, norm="ortho", lifter=0)
-    chroma = librosa.feature.chroma_stft(
-        S=magnitude,
-        sr=SAMPLE_RATE,
-        n_fft=N_FFT,
-        n_chroma=N_CHROMA,
-        norm=np.inf,
-        tuning=_tuning(magnitude),
-    )
-    centroid = librosa.feature.spectral_centroid(S=magnitude, sr=SAMPLE_RATE, n_fft=N_FFT)
-    bandwidth = librosa.feature.spectral_bandwidth(
-        S=magnitude, sr=SAMPLE_RATE, n_fft=N_FFT, centroid=centroid, norm=True, p=2
-    )
-    zero_crossing_rate = librosa.feature.zero_crossing_rate(
-        waveform, frame_length=N_FFT, hop_length=HOP_LENGTH, center=True
-    )
-    rms = librosa.feature.rms(
-        y=waveform, frame_length=N_FFT, hop_length=HOP_LENGTH, center=True, pad_mode="constant"
-    )
-    rows = np.concatenate(
-        [
-            mfcc,
-            librosa.feature.delta(mfcc, width=DELTA_WIDTH, order=1, mode="interp"),
-            librosa.feature.delta(mfcc, width=DELTA_WIDTH, order=2, mode="interp"),
-            chroma,
-            mel,
-            centroid,
-            bandwidth,
-            zero_crossing_rate,
-            rms,
-        ]
-    )
-    return np.ascontiguousarray(rows.T, dtype=np.float32)
+    padded = np.pad(waveform, N_FFT // 2)
+    pieces = np.lib.stride_tricks.sliding_window_view(padded, N_FFT)[::HOP_LENGTH]
+    # In double precision, then rounded, as librosa.stft: far from a tone, rounding is all there is.
+    spectrum = scipy.fft.rfft(pieces * _window(), axis=1).astype(np.complex64)
+    magnitude = np.abs(spectrum)
+
+    features = np.empty((len(pieces), len(FEATURE_NAMES)), np.float32)
+    features[:, MEL] = mel = magnitude**2 @ _mel_filters()
+    decibel = 10 * np.log10(np.maximum(mel, 1e-10))  # as power_to_db, top_db=80 included
+    mfcc = np.maximum(decibel, decibel.max() - 80) @ _dct()
+    features[:, :N_MFCC] = mfcc
+    features[:, N_MFCC : 3 * N_MFCC] = _deltas(mfcc)
+    chroma = magnitude @ _chroma_filters(_tuning(magnitude))
+    features[:, 3 * N_MFCC : MEL.start] = chroma / _or_one(chroma.max(axis=1, keepdims=True))
+    features[:, MEL.stop : MEL.stop + 2] = _centroid_and_bandwidth(magnitude)
+    features[:, MEL.stop + 2] = _zero_crossing_rate(waveform)
+    features[:, RMS] = _rms(padded)
+    return features
 
 
 def extract_vector(waveform: np.ndarray) -> np.ndarray:
@@ -172,20 +143,138 @@ def trim_silence(frames: np.ndarray) -> np.ndarray:
     return frames[max(0, sound[0] - 2) : sound[-1] + 3]
 
 
+@functools.cache
+def _window() -> np.ndarray:
+    """Return the periodic Hann window: (N_FFT,)."""
+    phase = 2 * np.pi * np.arange(N_FFT) / N_FFT
+    return 0.5 - 0.5 * np.cos(phase)
+
+
+@functools.cache
+def _mel_filters() -> np.ndarray:
+    """Return librosa.filters.mel (Slaney's scale and norm), transposed: (bins, N_MELS)."""
+    # Slaney's scale: linear up to 1 kHz, which is 15 mel, then 27 mel to a factor of 6.4.
+    step = np.log(6.4) / 27
+    highest = 15 + np.log(SAMPLE_RATE / 2 / 1000) / step
+    mels = np.linspace(0, highest, N_MELS + 2)
+    hertz = np.where(mels < 15, 200 / 3 * mels, 1000 * np.exp(step * (mels - 15)))
+    distance = hertz - _frequencies()[:, np.newaxis]
+    width = np.diff(hertz)
+    rising, falling = -distance[:, :-2] / width[:-1], distance[:, 2:] / width[1:]
+    triangles = np.maximum(0, np.minimum(rising, falling))
+    return (triangles * 2 / (hertz[2:] - hertz[:-2])).astype(np.float32)
+
+
+@functools.cache
+def _dct() -> np.ndarray:
+    """Return the orthonormal DCT-II from mel bands to coefficients: (N_MELS, N_MFCC)."""
+    band, coefficient = np.arange(N_MELS)[:, np.newaxis] + 0.5, np.arange(N_MFCC)
+    matrix = np.sqrt(2 / N_MELS) * np.cos(np.pi / N_MELS * band * coefficient)
+    matrix[:, 0] /= np.sqrt(2)
+    return matrix.astype(np.float32)
+
+
+@functools.lru_cache(maxsize=128)  # a tuning is one of 100
+def _chroma_filters(tuning: float) -> np.ndarray:
+    """Return librosa.filters.chroma, transposed: (bins, N_CHROMA)."""
+    frequencies = np.linspace(0, SAMPLE_RATE, N_FFT, endpoint=False)[1:]
+    notes = N_CHROMA * _octaves(frequencies, tuning)
+    notes = np.concatenate([[notes[0] - 1.5 * N_CHROMA], notes])
+    width = np.append(np.maximum(np.diff(notes), 1), 1)[:, np.newaxis]
+    half = N_CHROMA // 2
+    distance = notes[:, np.newaxis] - np.arange(N_CHROMA) + half
+    distance = np.remainder(distance + 10 * N_CHROMA, N_CHROMA) - half
+    weights = np.exp(-2 * (distance / width) ** 2)
+    weights /= np.linalg.norm(weights, axis=1, keepdims=True)
+    weights *= np.exp(-0.5 * ((notes / N_CHROMA - 5) / 2) ** 2)[:, np.newaxis]  # around octave 5
+    from_c = np.roll(weights, -3, axis=1)
+    return from_c[: 1 + N_FFT // 2].astype(np.float32)
+
+
+@functools.cache
+def _frequencies() -> np.ndarray:
+    """Return the frequency of each bin of the STFT, in Hz: (1 + N_FFT / 2,)."""
+    return np.fft.rfftfreq(N_FFT, 1 / SAMPLE_RATE)
+
+
+def _octaves(frequencies: np.ndarray, tuning: float = 0.0) -> np.ndarray:
+    """Return librosa.hz_to_octs: octaves above 27.5 Hz, tuned by a share of a semitone."""
+    return np.log2(frequencies / (440.0 * 2.0 ** (tuning / N_CHROMA) / 16))
+
+
 def _tuning(magnitude: np.ndarray) -> float:
-    """Return how far the sound is tuned from A440, in semitones: [-0.5, 0.5), 0 without pitch.
+    """Return librosa.estimate_tuning: how far the sound is off A440, in semitones.
 
-    As librosa.estimate_tuning, which chroma_stft would call, but without its warning about
-    silence: a process-wide warning filter would not be safe under threads.
+    The spectral peaks between 150 Hz and 4 kHz (librosa.piptrack), the stronger half of them, the
+    commonest distance to a semitone in steps of 0.01; 0 where there is no peak.
     """
-    import librosa
-
-    pitch, strength = librosa.piptrack(S=magnitude, sr=SAMPLE_RATE, n_fft=N_FFT)
-    found = pitch > 0
-    if not found.any():
+    bins = np.flatnonzero((_frequencies() >= 150) & (_frequencies() < 4000))
+    here = magnitude[:, bins]
+    before, after = magnitude[:, bins - 1], magnitude[:, bins + 1]
+    loud = 0.1 * magnitude.max(axis=1, keepdims=True)
+    # A neighbour that is not loud counts as 0, so it is never above a loud bin.
+    frame, column = np.nonzero((here > loud) & (here > before) & (here >= after))
+    if not len(frame):
         return 0.0
-    strong = found & (strength >= np.median(strength[found]))
-    return librosa.pitch_tuning(pitch[strong], resolution=0.01, bins_per_octave=N_CHROMA)
+    here, before, after = here[frame, column], before[frame, column], after[frame, column]
+    slope, curvature = (after - before) / 2, after + before - 2 * here
+    bent = np.abs(slope) < np.abs(curvature)
+    shift = np.where(bent, -slope / np.where(bent, curvature, 1), 0)
+    strength = here + 0.5 * slope * shift
+    # Rounded as there, because a histogram's fullest bin hangs on single peaks.
+    pitch = ((bins[column] + shift) * SAMPLE_RATE / N_FFT).astype(np.float32)
+    off = N_CHROMA * _octaves(pitch[strength >= np.median(strength)]) % 1.0
+    off[off >= 0.5] -= 1
+    counts, edges = np.histogram(off, np.linspace(-0.5, 0.5, 101))
+    return float(edges[np.argmax(counts)])
+
+
+def _deltas(mfcc: np.ndarray) -> np.ndarray:
+    """Return librosa.feature.delta of order 1, then 2: (frames, 2 * N_MFCC).
+
+    Savitzky-Golay: a line, or a parabola, fitted to nine frames. Its highest derivative is the
+    same everywhere, so the four frames at each end have that of the first, or last, whole window.
+    """
+    offset = np.arange(DELTA_WIDTH) - DELTA_WIDTH // 2
+    line = np.linalg.pinv(np.vander(offset, 2))[0]
+    parabola = 2 * np.linalg.pinv(np.vander(offset, 3))[0]
+    weights = np.stack([line, parabola]).astype(np.float32)
+    windows = np.lib.stride_tricks.sliding_window_view(mfcc, DELTA_WIDTH, axis=0)
+    deltas = np.einsum("tcw,dw->tdc", windows, weights, optimize=True)
+    edge = DELTA_WIDTH // 2
+    return np.pad(deltas.reshape(len(deltas), -1), ((edge, edge), (0, 0)), mode="edge")
+
+
+def _centroid_and_bandwidth(magnitude: np.ndarray) -> np.ndarray:
+    """Return librosa.feature.spectral_centroid and spectral_bandwidth, in Hz: (frames, 2)."""
+    frequencies = _frequencies()
+    moments = magnitude.astype(np.float64) @ np.stack(
+        [np.ones_like(frequencies), frequencies, frequencies**2], axis=1
+    )
+    total, first, second = (moments / _or_one(moments[:, :1])).T
+    variance = second - 2 * first * first + first * first * total
+    return np.stack([first, np.sqrt(np.maximum(variance, 0))], axis=1)
+
+
+def _zero_crossing_rate(waveform: np.ndarray) -> np.ndarray:
+    """Return librosa.feature.zero_crossing_rate: (frames,)."""
+    below = np.pad(waveform, N_FFT // 2, mode="edge") < -1e-10
+    changes = np.concatenate([[0], np.cumsum(below[1:] != below[:-1])])
+    starts = np.arange(1 + len(waveform) // HOP_LENGTH) * HOP_LENGTH
+    return (changes[starts + N_FFT - 1] - changes[starts]) / N_FFT
+
+
+def _rms(padded: np.ndarray) -> np.ndarray:
+    """Return librosa.feature.rms of a waveform padded by half a frame on both sides: (frames,)."""
+    hops = padded[: len(padded) // HOP_LENGTH * HOP_LENGTH].reshape(-1, HOP_LENGTH)
+    energy = np.einsum("hs,hs->h", hops, hops)
+    frames = np.lib.stride_tricks.sliding_window_view(energy, N_FFT // HOP_LENGTH).sum(axis=1)
+    return np.sqrt(frames / N_FFT)
+
+
+def _or_one(values: np.ndarray) -> np.ndarray:
+    """Return divisors with 1 in place of those too small, as librosa.util.normalize."""
+    return np.where(values > np.finfo(np.float32).tiny, values, 1)
 
 
 def _checked(waveform: np.ndarray) -> np.ndarray:

@@ -46,7 +46,9 @@ def assert_golden(waveform: np.ndarray) -> None:
     for start, stop in itertools.pairwise(starts):
         scale = np.abs(expected[:, start:stop]).max()
         difference = np.abs(found[:, start:stop] - expected[:, start:stop]).max()
-        assert difference <= TOLERANCE * scale, features.FEATURE_NAMES[start]
+        # The deltas of silence are rounding errors of its MFCC, -1131.
+        rounding = 1e-6 * np.abs(expected[:, :40]).max() if 40 <= start < 120 else 0
+        assert difference <= TOLERANCE * scale + rounding, features.FEATURE_NAMES[start]
 
 
 def seconds(count: float) -> np.ndarray:
