@@ -1,27 +1,28 @@
 """The page: upload or record a voice, see and hear which emotion it carries.
 
 Start it with `make app` or `streamlit run app.py`. Sound becomes an answer in `classifier.py`; here
-are only widgets, words and pictures. Audio stays in memory.
+are only widgets and words; `charts.py` draws. Audio stays in memory.
 """
 
-import base64
-import html
 import io
-import math
 import re
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import altair as alt
-import numpy as np
 import pandas as pd
 import streamlit as st
 
 import audio
-import features
+import charts
 import results
 from classifier import EmotionClassifier, ModelError, Prediction
 from inputs import Input
+from model_folder import MANIFEST
+
+Recording = tuple[str, bytes]  # name and content
+Answer = Prediction | str  # what the model says of it, or why it cannot be heard
 
 MODEL_FOLDER = Path(__file__).parent / "model"
 MODELS = {
@@ -29,22 +30,7 @@ MODELS = {
     "vector": ("Average sound", "The original system: one average over the whole recording."),
 }
 
-# One colour per emotion, wherever it appears. Chosen so that any two of them differ by at least
-# 0.12 in OKLab for normal, protanopic, deuteranopic and tritanopic eyes (simulated after Machado,
-# Oliveira and Fernandes, 2009), and all are visible on the light and the dark page.
-COLORS = {
-    "angry": "#9c332b",
-    "calm": "#02d3f5",
-    "disgust": "#698f02",
-    "fearful": "#633ac3",
-    "happy": "#e9bb29",
-    "neutral": "#a7a49c",
-    "sad": "#0894fe",
-    "surprised": "#ae6597",
-}
 COMMON = (".wav", ".mp3", ".m4a", ".flac", ".ogg", ".opus", ".webm")  # named first
-ICON_HEIGHTS = (4, 9, 14, 7, 12, 16, 10, 5)
-OTHER_COLOR = "#a7a49c"  # of an emotion that only somebody's own model knows
 
 # Endings that current browsers play; other sounds are handed to the player as WAV.
 PLAYABLE = {
@@ -59,16 +45,6 @@ PLAYABLE = {
     ".wav": "audio/wav",
     ".webm": "audio/webm",
 }
-
-PICTURE_COLUMNS = 1200  # of the spectrogram at most; the screen has no more
-ENVELOPE_COLUMNS = 1200
-PICTURE_BLOCK = 60 * audio.SAMPLE_RATE  # samples whose features are in memory at a time
-DYNAMIC_RANGE = 80  # dB from the brightest to the darkest colour
-QUIET = -20.0  # dB, the loudest band of a barely audible voice: what is below stays dark
-TIME_STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600, 1800)  # seconds between ticks
-FREQUENCIES = (250, 500, 1000, 2000, 4000, 8000)  # Hz, ticks
-TEXT_COLOR = "currentColor"  # the page's own, light or dark
-WAVE_COLOR = "#7b8bb5"  # readable on the light and the dark page
 
 
 class Text:
@@ -143,12 +119,12 @@ class Text:
 
 def main() -> None:
     """Draw the page from top to bottom."""
-    st.set_page_config(page_title=Text.TITLE, page_icon=icon())
+    st.set_page_config(page_title=Text.TITLE, page_icon=charts.icon())
     st.title(Text.TITLE, anchor=False)
     intro = st.empty()
     folder = choose_model()
     try:
-        classifier = load_classifier(folder)
+        classifier = load_classifier(folder, version(folder))
     except ModelError as error:
         st.error(plain(str(error)))
         st.stop()
@@ -157,23 +133,14 @@ def main() -> None:
 
     recordings = ask_for_recordings()
     if recordings:
-        show_results(folder, recordings, classifier.labels)
+        show_results(classifier, recordings)
     else:
         show_emotions(classifier.labels)
     with st.container(key="ethics"):
         st.caption(Text.ETHICS)
 
 
-def icon() -> str:
-    """Return the picture in the browser's tab, as SVG: a sound wave in the emotions' colours."""
-    bars = "".join(
-        f'<rect x="{4 * number}" y="{16 - height}" width="3" height="{2 * height}" fill="{color}"/>'
-        for number, (color, height) in enumerate(zip(COLORS.values(), ICON_HEIGHTS, strict=True))
-    )
-    return f'<svg viewBox="0 0 32 32">{bars}</svg>'
-
-
-def choose_model() -> str:
+def choose_model() -> Path:
     """Return the folder of the model that is chosen in the sidebar."""
     name = st.sidebar.radio(
         Text.MODEL,
@@ -182,12 +149,21 @@ def choose_model() -> str:
         captions=[caption for _, caption in MODELS.values()],
         key="model",
     )
-    return str(MODEL_FOLDER / name)
+    return MODEL_FOLDER / name
 
 
-@st.cache_resource(show_spinner=Text.LOADING)
-def load_classifier(folder: str) -> EmotionClassifier:
-    """Load a model once for all sessions of the server."""
+def version(folder: Path) -> tuple[int, int] | None:
+    """Return what changes when training replaces the model: its manifest's time and size."""
+    try:
+        manifest = (folder / MANIFEST).stat()
+    except OSError:
+        return None  # to load the model will say what is missing
+    return manifest.st_mtime_ns, manifest.st_size
+
+
+@st.cache_resource(max_entries=len(MODELS), show_spinner=Text.LOADING)
+def load_classifier(folder: Path, version: tuple[int, int] | None) -> EmotionClassifier:
+    """Load a version of a model once for all sessions of the server."""
     return EmotionClassifier.load(folder)
 
 
@@ -208,7 +184,7 @@ def show_scores(manifest: dict[str, Any]) -> None:
         st.caption(plain(Text.SCORES_HINT.format(test=test, count=count)))
 
 
-def ask_for_recordings() -> list[tuple[str, bytes]]:
+def ask_for_recordings() -> list[Recording]:
     """Return name and content of what is recorded and uploaded, the recording first."""
     upload, record = st.columns(2, gap="medium")
     files = upload.file_uploader(
@@ -228,68 +204,73 @@ def ask_for_recordings() -> list[tuple[str, bytes]]:
 
 def show_emotions(labels: tuple[str, ...]) -> None:
     """Show the emotions in their colours, while there is nothing else to show."""
-    chips = "".join(
-        f'<span style="white-space:nowrap">{dot(label)}{html.escape(label)}</span>'
-        for label in labels
-    )
     with st.container(key="emotions", border=True):
         for column, (promise, meaning) in zip(st.columns(3), Text.PROMISES, strict=True):
             with column.container(gap="xxsmall"):
                 st.markdown(f"**{promise}**")
                 st.caption(meaning)
         st.markdown(f"**{Text.EMOTIONS}**")
-        st.html(f'<div style="display:flex;flex-wrap:wrap;gap:0.4rem 1.4rem">{chips}</div>')
+        st.html(charts.legend(labels))
 
 
-def show_results(folder: str, recordings: list[tuple[str, bytes]], labels: tuple[str, ...]) -> None:
-    """Classify the recordings and show one in full; of several, in a table, one is chosen."""
+def judge(classifier: EmotionClassifier, recordings: list[Recording]) -> list[Answer]:
+    """Return the answer about each recording, and show how much of the work is done."""
     judged = []
-    progress = st.empty()
-    for number, (name, content) in enumerate(recordings, 1):
-        if len(recordings) > 1:
-            text = Text.PROGRESS.format(number=number, count=len(recordings))
-            progress.progress(number / len(recordings), text)
-        judged.append(judge(folder, name, content))
-    progress.empty()
+    count = len(recordings)
+    bar = st.empty()
+
+    def show(number: int, share: float) -> None:
+        text = Text.PROGRESS.format(number=number, count=count) if count > 1 else None
+        bar.progress((number - 1 + share) / count, text)
+
+    with bar.spinner(Text.LISTENING, show_time=True):
+        for number, (name, content) in enumerate(recordings, 1):
+            answer = place_of_answer(classifier.manifest["files"], name, content)
+            if not answer:
+                if count > 1:
+                    show(number, 0)
+                file = io.BytesIO(content)
+                file.name = name  # for the message
+                try:
+                    answer[:] = [classifier.classify(file, progress=partial(show, number))]
+                except audio.AudioError as error:
+                    answer[:] = [str(error)]
+            judged += answer
+    bar.empty()
+    return judged
+
+
+# Were the answer itself cached, Streamlit would draw its progress again at each rerun.
+@st.cache_resource(max_entries=2000, show_spinner=False)
+def place_of_answer(model: dict[str, str], name: str, content: bytes) -> list[Answer]:
+    """Return the list, empty at first, that holds the answer about a recording for all sessions."""
+    return []
+
+
+def show_results(classifier: EmotionClassifier, recordings: list[Recording]) -> None:
+    """Classify the recordings and show one in full; of several, in a table, one is chosen."""
+    judged = judge(classifier, recordings)
     chosen = 0
     if len(recordings) > 1:
-        chosen = show_overview([name for name, _ in recordings], judged, labels)
+        chosen = show_overview([name for name, _ in recordings], judged, classifier.labels)
     show_recording(*recordings[chosen], judged[chosen])
 
 
-@st.cache_data(max_entries=2000, show_spinner=Text.LISTENING, show_time=True)
-def judge(folder: str, name: str, content: bytes) -> Prediction | str:
-    """Return what the model says of a recording, or why it cannot be heard."""
-    file = io.BytesIO(content)
-    file.name = name  # for the message
-    try:
-        return load_classifier(folder).classify(file)
-    except audio.AudioError as error:
-        return str(error)
-
-
-def show_overview(names: list[str], judged: list[Prediction | str], labels: tuple[str, ...]) -> int:
+def show_overview(names: list[str], judged: list[Answer], labels: tuple[str, ...]) -> int:
     """Show one row per recording and a download; return the number of the chosen row."""
-    table = pd.DataFrame(
-        {
-            Text.FILE: names,
-            Text.EMOTION: [headline(result) for result in judged],
-            Text.CONFIDENCE: [
-                None if isinstance(result, str) else 100 * result.confidence for result in judged
-            ],
-            Text.NOTE: [
-                sentence(
-                    result.removeprefix(f"{name}: ") if isinstance(result, str) else result.warning
-                )
-                for name, result in zip(names, judged, strict=True)
-            ],
-        }
-    )
+    lines: list[tuple[str, str, float | None, str]] = []
+    for name, result in zip(names, judged, strict=True):
+        if isinstance(result, str):
+            lines.append((name, Text.UNREADABLE, None, sentence(result.removeprefix(f"{name}: "))))
+        else:
+            sure, note = 100 * result.confidence, sentence(result.warning)
+            lines.append((name, headline(result), sure, note))
+    columns = [Text.FILE, Text.EMOTION, Text.CONFIDENCE, Text.NOTE]
     with st.container(key="overview"):
         st.subheader(Text.OVERVIEW.format(count=len(names)), anchor=False)
         st.caption(Text.OVERVIEW_HINT)
         state = st.dataframe(
-            table,
+            pd.DataFrame(lines, columns=columns),
             hide_index=True,
             column_config={
                 Text.FILE: st.column_config.Column(width=170),
@@ -317,7 +298,7 @@ def show_overview(names: list[str], judged: list[Prediction | str], labels: tupl
     return rows[0] if rows and rows[0] < len(names) else 0
 
 
-def csv(names: list[str], judged: list[Prediction | str], labels: tuple[str, ...]) -> str:
+def csv(names: list[str], judged: list[Answer], labels: tuple[str, ...]) -> str:
     """Return the results as the table that `test_model.py --output` writes."""
     rows = []
     for name, result in zip(names, judged, strict=True):
@@ -326,10 +307,10 @@ def csv(names: list[str], judged: list[Prediction | str], labels: tuple[str, ...
             rows.append(results.failure(file, result))
         else:
             rows.append(results.success(file, result))
-    return results.table(rows, labels).to_csv(index=False)
+    return results.csv(results.table(rows, labels))
 
 
-def show_recording(name: str, content: bytes, result: Prediction | str) -> None:
+def show_recording(name: str, content: bytes, result: Answer) -> None:
     """Show all that is known of one recording."""
     if isinstance(result, str):
         st.error(plain(result), icon=":material/error:")
@@ -337,15 +318,15 @@ def show_recording(name: str, content: bytes, result: Prediction | str) -> None:
     with st.container(key="recording", border=True):
         answer, bars = st.columns(2, gap="medium")
         with answer:
-            st.html(verdict(name, result))
+            st.html(charts.verdict(name, headline(result), details(result), result.emotion))
             st.audio(*playable(name, content), alt=Text.PLAYER)
             if result.warning:
                 st.warning(plain(sentence(result.warning)), icon=":material/warning:")
         if result.emotion is not None:
-            values = ", ".join(f"{e} {percent(p)}" for e, p in result.probabilities.items())
+            values = {emotion: percent(p) for emotion, p in result.probabilities.items()}
             bars.container(key="probabilities").altair_chart(
-                probability_chart(result.probabilities),
-                alt=Text.PROBABILITIES.format(values=values),
+                charts.probability_chart(result.probabilities, values),
+                alt=Text.PROBABILITIES.format(values=", ".join(map(" ".join, values.items()))),
             )
         with st.container(key="picture"):
             seconds, chart = picture(content)
@@ -353,42 +334,23 @@ def show_recording(name: str, content: bytes, result: Prediction | str) -> None:
             st.caption(Text.PICTURE_HINT)
 
 
-def verdict(name: str, prediction: Prediction) -> str:
-    """Return the answer in words, as HTML."""
-    details = []
-    if prediction.emotion is not None:
-        sure = Text.NOT_SURE_DETAIL if prediction.uncertain else Text.SURE
-        details.append(sure.format(percent=percent(prediction.confidence)))
-    if prediction.runner_up is not None:
-        second = prediction.probabilities[prediction.runner_up]
-        details.append(Text.RUNNER_UP.format(emotion=prediction.runner_up, percent=percent(second)))
-    mark = "" if prediction.emotion is None else dot(prediction.emotion)
-    answer = html.escape(headline(prediction))
-    return (
-        f'<div style="opacity:0.7;overflow-wrap:anywhere">{html.escape(name)}</div>'
-        f'<h2 style="margin:0;padding:0.25rem 0" data-testid="emotion">{mark}{answer}</h2>'
-        f'<div data-testid="confidence">{html.escape(sentence(", ".join(details)))}</div>'
-    )
+def details(prediction: Prediction) -> str:
+    """Return how sure the answer is, and the runner-up."""
+    if prediction.runner_up is None:
+        return ""
+    sure = Text.NOT_SURE_DETAIL if prediction.uncertain else Text.SURE
+    first, second = prediction.confidence, prediction.probabilities[prediction.runner_up]
+    runner_up = Text.RUNNER_UP.format(emotion=prediction.runner_up, percent=percent(second))
+    return sentence(f"{sure.format(percent=percent(first))}, {runner_up}")
 
 
-def headline(result: Prediction | str) -> str:
+def headline(prediction: Prediction) -> str:
     """Return the answer in two or three words."""
-    if isinstance(result, str):
-        return Text.UNREADABLE
-    if result.emotion is None:
+    if prediction.emotion is None:
         return Text.NOTHING
-    if result.uncertain:
-        return Text.NOT_SURE.format(emotion=result.emotion)
-    return sentence(result.emotion)
-
-
-def dot(emotion: str) -> str:
-    """Return a dot in the emotion's colour, as HTML."""
-    color = COLORS.get(emotion, OTHER_COLOR)
-    return (
-        '<span style="display:inline-block;width:0.65em;height:0.65em;margin-right:0.4em;'
-        f'border-radius:50%;background:{color}"></span>'
-    )
+    if prediction.uncertain:
+        return Text.NOT_SURE.format(emotion=prediction.emotion)
+    return sentence(prediction.emotion)
 
 
 def playable(name: str, content: bytes) -> tuple[bytes, str]:
@@ -407,122 +369,12 @@ def as_wav(content: bytes) -> bytes:
     return wav.getvalue()
 
 
-def probability_chart(probabilities: dict[str, float]) -> alt.LayerChart:
-    """Return one bar per emotion, the most probable on top, each with its value."""
-    emotions = sorted(probabilities, key=probabilities.__getitem__, reverse=True)
-    table = pd.DataFrame(
-        {
-            "emotion": emotions,
-            "probability": [probabilities[emotion] for emotion in emotions],
-            "value": [percent(probabilities[emotion]) for emotion in emotions],
-            "color": [COLORS.get(emotion, OTHER_COLOR) for emotion in emotions],
-        }
-    )
-    base = alt.Chart(table).encode(
-        x=alt.X("probability", scale=alt.Scale(domain=[0, 1.12]), axis=None),
-        y=alt.Y(
-            "emotion",
-            sort=None,
-            title=None,
-            axis=alt.Axis(ticks=False, domain=False, labelFontSize=13, labelColor=TEXT_COLOR),
-        ),
-        tooltip=["emotion", "value"],
-    )
-    bars = base.mark_bar(cornerRadiusEnd=3, height=16).encode(color=alt.Color("color", scale=None))
-    values = base.mark_text(align="left", dx=6, fontSize=13, color=TEXT_COLOR).encode(text="value")
-    return (bars + values).properties(height=26 * len(table))
-
-
 @st.cache_data(max_entries=100, show_spinner=Text.DRAWING)
 def picture(content: bytes) -> tuple[float, alt.VConcatChart]:
-    """Return the length in seconds, and the waveform over the mel spectrogram on one time axis."""
+    """Return the length in seconds, and the picture of a recording."""
     waveform = audio.load(content)
-    seconds = len(waveform) / audio.SAMPLE_RATE
-    peak = float(np.abs(waveform).max()) or 1.0
-    scale = alt.Scale(domain=[0, seconds], nice=False)
-    step = next((step for step in TIME_STEPS if seconds <= 8 * step), TIME_STEPS[-1])
-    ticks = [step * number for number in range(int(seconds / step) + 1)]
-    minutes = "floor(datum.value / 60) + ':' + format(datum.value % 60, '02d')"
-    labels = minutes if step >= 10 else "datum.label + ' s'"
-    wave = (
-        alt.Chart(envelope(waveform))
-        .mark_area(color=WAVE_COLOR, stroke=WAVE_COLOR, strokeWidth=0.5)
-        .encode(
-            x=alt.X("time:Q", scale=scale, axis=alt.Axis(values=ticks, labels=False, title=None)),
-            y=alt.Y("low:Q", scale=alt.Scale(domain=[-peak, peak]), title=Text.AMPLITUDE),
-            y2="high:Q",
-        )
-        .properties(height=110)
-    )
-    frequencies = mel_positions()
-    hertz = " : ".join(f"datum.value == {height} ? '{hz}'" for hz, height in frequencies.items())
-    mel = (
-        alt.Chart(pd.DataFrame({"url": [spectrogram(waveform)]}))
-        .mark_image(aspect=False)
-        .encode(
-            x=alt.XDatum(0, scale=scale, title=None, axis=alt.Axis(values=ticks, labelExpr=labels)),
-            x2=alt.X2Datum(seconds),
-            y=alt.YDatum(
-                0,
-                scale=alt.Scale(domain=[0, 1]),
-                axis=alt.Axis(
-                    title=Text.FREQUENCY,
-                    values=list(frequencies.values()),
-                    labelExpr=f"{hertz} : ''",
-                    labelOverlap=False,
-                    grid=False,
-                ),
-            ),
-            y2=alt.Y2Datum(1),
-            url="url:N",
-        )
-        .properties(height=190)
-    )
-    return seconds, alt.vconcat(wave, mel, spacing=6)
-
-
-def envelope(waveform: np.ndarray) -> pd.DataFrame:
-    """Return lowest and highest sample of each of at most `ENVELOPE_COLUMNS` stretches of time."""
-    columns = min(ENVELOPE_COLUMNS, len(waveform))
-    edges = np.linspace(0, len(waveform), columns, endpoint=False).astype(int)
-    return pd.DataFrame(
-        {
-            "time": edges / audio.SAMPLE_RATE,
-            "low": np.minimum.reduceat(waveform, edges),
-            "high": np.maximum.reduceat(waveform, edges),
-        }
-    ).round(4)
-
-
-def spectrogram(waveform: np.ndarray) -> str:
-    """Return the mel power in decibel as a picture (data URL): time to the right, pitch upwards."""
-    from matplotlib import colormaps
-    from PIL import Image
-
-    step = math.ceil(len(waveform) / features.HOP_LENGTH / PICTURE_COLUMNS)  # frames per column
-    block = features.HOP_LENGTH * step * math.ceil(PICTURE_BLOCK / features.HOP_LENGTH / step)
-    columns = []
-    for start in range(0, len(waveform), block):
-        piece = waveform[start : start + block]
-        frames = max(1, len(piece) // features.HOP_LENGTH)
-        padded = np.pad(piece, (0, max(0, features.MIN_SAMPLES - len(piece))))
-        mel = features.extract_frames(padded)[:frames, features.MEL]
-        columns.append(np.maximum.reduceat(mel, range(0, frames, step)))
-    power = np.concatenate(columns).T[::-1]
-    decibel = 10 * np.log10(np.maximum(power, 1e-10))
-    brightness = 1 + (decibel - max(decibel.max(), QUIET)) / DYNAMIC_RANGE
-    png = io.BytesIO()
-    Image.fromarray(colormaps["magma"](brightness.clip(0, 1), bytes=True)).save(png, "PNG")
-    return "data:image/png;base64," + base64.b64encode(png.getvalue()).decode()
-
-
-def mel_positions() -> dict[int, float]:
-    """Return the height, from 0 to 1, of each of `FREQUENCIES` on the mel axis."""
-    import librosa
-
-    bands = librosa.mel_frequencies(n_mels=features.N_MELS + 2, fmax=audio.SAMPLE_RATE / 2)[1:-1]
-    heights = (np.arange(features.N_MELS) + 0.5) / features.N_MELS
-    return {hertz: round(float(np.interp(hertz, bands, heights)), 4) for hertz in FREQUENCIES}
+    chart = charts.sound_chart(waveform, amplitude=Text.AMPLITUDE, frequency=Text.FREQUENCY)
+    return len(waveform) / audio.SAMPLE_RATE, chart
 
 
 def percent(share: float) -> str:

@@ -150,14 +150,22 @@ def _window() -> np.ndarray:
     return 0.5 - 0.5 * np.cos(phase)
 
 
-@functools.cache
-def _mel_filters() -> np.ndarray:
-    """Return librosa.filters.mel (Slaney's scale and norm), transposed: (bins, N_MELS)."""
-    # Slaney's scale: linear up to 1 kHz, which is 15 mel, then 27 mel to a factor of 6.4.
+def mel_frequencies() -> np.ndarray:
+    """Return librosa.mel_frequencies on Slaney's scale: (N_MELS + 2,), in Hz.
+
+    Band i rises from frequency i to its centre, frequency i + 1, and falls to frequency i + 2.
+    """
+    # Linear up to 1 kHz, which is 15 mel, then 27 mel to a factor of 6.4.
     step = np.log(6.4) / 27
     highest = 15 + np.log(SAMPLE_RATE / 2 / 1000) / step
     mels = np.linspace(0, highest, N_MELS + 2)
-    hertz = np.where(mels < 15, 200 / 3 * mels, 1000 * np.exp(step * (mels - 15)))
+    return np.where(mels < 15, 200 / 3 * mels, 1000 * np.exp(step * (mels - 15)))
+
+
+@functools.cache
+def _mel_filters() -> np.ndarray:
+    """Return librosa.filters.mel (Slaney's norm), transposed: (bins, N_MELS)."""
+    hertz = mel_frequencies()
     distance = hertz - _frequencies()[:, np.newaxis]
     width = np.diff(hertz)
     rising, falling = -distance[:, :-2] / width[:-1], distance[:, 2:] / width[1:]

@@ -78,21 +78,23 @@ def table(rows: Sequence[Row], emotions: Sequence[str]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns).astype(types)
 
 
+def csv(table: pd.DataFrame) -> str:
+    """Return a table as CSV; text that a spreadsheet would run as a formula gets an apostrophe."""
+    text = [column for column in table.columns if column in _TEXT]
+    formula = r"^(?=[=+\-@\t\r\n])"
+    escaped = {column: table[column].str.replace(formula, "'", regex=True) for column in text}
+    return table.assign(**escaped).to_csv(index=False, float_format="%.6f")
+
+
 def write_table(table: pd.DataFrame, file: Path) -> None:
     """Write a table as CSV, JSON or Parquet, by the ending of the file, in one step.
 
-    An interruption leaves the old file or the new one. In CSV, text that a spreadsheet would run
-    as a formula begins with an apostrophe.
+    An interruption leaves the old file or the new one.
     """
     partial = file.with_name(f".{file.name}.{os.getpid()}.partial")
     try:
         if file.suffix.lower() == ".csv":
-            text = [column for column in table.columns if column in _TEXT]
-            formula = r"^(?=[=+\-@\t\r\n])"
-            escaped = {
-                column: table[column].str.replace(formula, "'", regex=True) for column in text
-            }
-            table.assign(**escaped).to_csv(partial, index=False, float_format="%.6f")
+            partial.write_text(csv(table), "utf-8", newline="")
         elif file.suffix.lower() == ".json":
             records = table.astype(object).where(table.notna(), None).to_dict("records")
             partial.write_text(json.dumps(records, indent=1, ensure_ascii=False) + "\n", "utf-8")

@@ -17,10 +17,12 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 from playwright.sync_api import Browser, sync_playwright
 
 ROOT = Path(__file__).parent.parent
+SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 VIEWPORTS = {"desktop": (1280, 800), "phone": (390, 844)}
 CHROMIUM = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]
 
@@ -45,7 +47,7 @@ def main() -> int:
         )
         for view, files in views.items():
             for device in VIEWPORTS:
-                for scheme in ("light", "dark"):
+                for scheme in SCHEMES:
                     picture(browser, url, view, files, device, scheme)
         browser.close()
     return 0
@@ -72,7 +74,12 @@ def serve() -> Iterator[str]:
 
 
 def picture(
-    browser: Browser, url: str, view: str, files: list[Path], device: str, scheme: str
+    browser: Browser,
+    url: str,
+    view: str,
+    files: list[Path],
+    device: str,
+    scheme: Literal["light", "dark"],
 ) -> None:
     """Take a picture of the whole page after uploading some files."""
     width, height = VIEWPORTS[device]

@@ -210,3 +210,31 @@ def test_the_other_model_can_be_chosen(page, recording):
     expect_answer(page, recording)
     page.locator(".st-key-model").get_by_text(app.MODELS["vector"][0]).click()
     expect_answer(page, recording, model="vector")
+
+
+def test_a_long_recording_moves_a_bar_once(page, tmp_path):
+    file = tmp_path / "long.wav"
+    soundfile.write(file, speechlike(60), SAMPLE_RATE)
+    page.evaluate(
+        """() => {
+            window.shares = [];
+            new MutationObserver(() => {
+                const bar = document.querySelector('[data-testid=stProgress] [role=progressbar]');
+                if (bar) window.shares.push(Number(bar.getAttribute('aria-valuenow')));
+            }).observe(document.body, {subtree: true, childList: true, attributes: true});
+        }"""
+    )
+    upload(page, file)
+    expect_answer(page, file)
+    shares = page.evaluate("window.shares")
+    assert len(set(shares)) > 2
+    assert shares == sorted(shares)
+    expect(page.get_by_test_id("stProgress")).to_have_count(0)
+
+    page.evaluate("window.shares.length = 0")
+    page.locator(".st-key-model").get_by_text(app.MODELS["vector"][0]).click()
+    expect_answer(page, file, model="vector")
+    page.evaluate("window.shares.length = 0")
+    page.locator(".st-key-model").get_by_text(app.MODELS["frames"][0]).click()
+    expect_answer(page, file)
+    assert page.evaluate("window.shares") == []

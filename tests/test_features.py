@@ -102,6 +102,11 @@ def test_names_follow_the_columns() -> None:
     assert frame[names.index("zero_crossing_rate")] == pytest.approx(880 / SAMPLE_RATE, rel=0.05)
 
 
+def test_the_mel_scale_is_slaneys() -> None:
+    expected = librosa.mel_frequencies(n_mels=130, fmin=0, fmax=SAMPLE_RATE / 2, htk=False)
+    np.testing.assert_allclose(features.mel_frequencies(), expected, rtol=1e-9)
+
+
 def test_the_vector_is_the_mean_of_the_frames() -> None:
     waveform = speechlike(1.5)
     vector = features.extract_vector(waveform)

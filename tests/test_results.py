@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -111,15 +112,22 @@ def test_formulas_are_escaped_in_csv_and_only_there(tmp_path, start):
     assert json.loads((tmp_path / "t.json").read_text())[0]["path"][0] == start
 
 
+def test_the_text_is_what_the_csv_file_holds(tmp_path):
+    rows = [results.success(clip("é.wav"), prediction("sad")), results.failure(clip("=b"), "x\ny")]
+    table = results.table(rows, EMOTIONS)
+    results.write_table(table, tmp_path / "t.csv")
+    assert (tmp_path / "t.csv").read_bytes() == results.csv(table).encode()
+
+
 def test_a_table_that_cannot_be_written_leaves_the_old_one(tmp_path, monkeypatch):
     file = tmp_path / "table.csv"
     file.write_text("old")
 
-    def fill_disk(self, path, **_):
-        path.write_text("ha")
+    def fill_disk(self, *_, **__):
+        self.touch()
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(pd.DataFrame, "to_csv", fill_disk)
+    monkeypatch.setattr(Path, "write_text", fill_disk)
     with pytest.raises(OSError, match="No space"):
         results.write_table(results.table([results.failure(clip("a"), "")], EMOTIONS), file)
     assert file.read_text() == "old"

@@ -1,0 +1,118 @@
+import base64
+import io
+import itertools
+
+import numpy as np
+import pytest
+from conftest import speechlike
+from hypothesis import given
+from hypothesis import strategies as some
+from PIL import Image
+
+import charts
+from audio import SAMPLE_RATE
+from corpora import EMOTIONS
+
+
+def test_the_most_probable_emotion_is_on_top():
+    probabilities = {"calm": 0.2, "sad": 0.7, "own": 0.1}
+    texts = {"calm": "a little", "sad": "a lot", "own": "hardly"}
+    rows = charts.probability_chart(probabilities, texts).data.to_dict("records")
+    assert [(row["emotion"], row["value"]) for row in rows] == [
+        ("sad", "a lot"),
+        ("calm", "a little"),
+        ("own", "hardly"),
+    ]
+    assert rows[0]["color"] == charts.COLORS["sad"]
+    assert rows[2]["color"] == charts.OTHER_COLOR
+
+
+def test_names_and_words_are_no_html():
+    for text in (charts.verdict("<b>", "<b>", "<b>", None), charts.legend(["<b>"])):
+        assert "<b>" not in text
+        assert "&lt;b&gt;" in text
+
+
+@pytest.mark.parametrize("seconds", [0.001, 0.1, 1, 61])
+def test_the_picture_shows_the_whole_recording(seconds):
+    waveform = speechlike(seconds)
+    chart = str(charts.sound_chart(waveform, amplitude="Swing", frequency="Pitch").to_dict())
+    assert chart.count(f"[0, {len(waveform) / SAMPLE_RATE}]") == 2  # one time axis, twice
+    assert "data:image/png;base64," in chart
+    assert "Swing" in chart
+    assert "Pitch" in chart
+
+
+def test_the_spectrogram_is_dark_in_silence_and_bright_where_the_sound_is():
+    rng = np.random.default_rng(0)
+    noise = 0.1 * rng.standard_normal(SAMPLE_RATE).astype(np.float32)
+    faint = 1e-5 * noise
+    pixels = image(np.concatenate([noise, faint]))
+    half = pixels.shape[1] // 2
+    assert pixels[:, : half - 5].mean() > 100
+    assert pixels[:, half + 5 :].max() < 30
+    assert image(faint).max() < 30
+
+
+def test_a_low_note_is_at_the_bottom_of_the_spectrogram():
+    time = np.arange(SAMPLE_RATE) / SAMPLE_RATE
+    brightness = image(np.sin(2 * np.pi * 500 * time).astype(np.float32)).mean(axis=1)
+    height = 1 - (brightness.argmax() + 0.5) / len(brightness)
+    assert height == pytest.approx(charts.mel_positions()[500], abs=0.02)
+
+
+def image(waveform: np.ndarray) -> np.ndarray:
+    """Brightness (mel bands, columns) of the spectrogram."""
+    data = base64.b64decode(charts.spectrogram(waveform).partition(",")[2])
+    return np.asarray(Image.open(io.BytesIO(data)).convert("RGB")).astype(float).mean(axis=2)
+
+
+@given(some.integers(1, 5000), some.integers(0, 99))
+def test_the_envelope_holds_every_peak(samples, seed):
+    waveform = np.random.default_rng(seed).uniform(-1, 1, samples).astype(np.float32)
+    found = charts.envelope(waveform)
+    assert len(found) == min(samples, charts.ENVELOPE_COLUMNS)
+    assert found.low.min() == pytest.approx(waveform.min(), abs=1e-4)
+    assert found.high.max() == pytest.approx(waveform.max(), abs=1e-4)
+    assert (found.low <= found.high).all()
+    assert found.time.is_monotonic_increasing
+
+
+def test_the_emotions_have_colours_that_colour_blind_people_tell_apart():
+    assert set(charts.COLORS) == set(EMOTIONS)
+    colors = linear_light(list(charts.COLORS.values()))
+    for simulation in DICHROMACY:
+        seen = oklab(np.clip(colors @ np.array(simulation).T, 0, 1))
+        distances = [np.linalg.norm(a - b) for a, b in itertools.combinations(seen, 2)]
+        assert min(distances) > 0.12
+
+
+@pytest.mark.parametrize("page", ["#ffffff", "#171614"])
+def test_the_colours_are_visible_on_the_light_and_the_dark_page(page):
+    luminance = linear_light([page, *charts.COLORS.values()]) @ [0.2126, 0.7152, 0.0722] + 0.05
+    ratios = luminance[1:] / luminance[0]
+    assert np.maximum(ratios, 1 / ratios).min() > 1.75
+
+
+# Normal sight, protanopia, deuteranopia, tritanopia in linear light: Machado, Oliveira, Fernandes,
+# "A Physiologically-based Model for Simulation of Color Vision Deficiency" (2009).
+DICHROMACY = [
+    [[1, 0, 0], [0, 1, 0], [0, 0, 1]],
+    [[0.1523, 1.0526, -0.2049], [0.1145, 0.7863, 0.0992], [-0.0039, -0.0481, 1.0520]],
+    [[0.3673, 0.8606, -0.2280], [0.2801, 0.6725, 0.0474], [-0.0118, 0.0429, 0.9689]],
+    [[1.2555, -0.0767, -0.1788], [-0.0784, 0.9308, 0.1476], [0.0047, 0.6914, 0.3039]],
+]
+
+
+def linear_light(colors: list[str]) -> np.ndarray:
+    srgb = np.array([list(bytes.fromhex(color[1:])) for color in colors]) / 255
+    return np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
+
+
+def oklab(colors: np.ndarray) -> np.ndarray:
+    cones = colors @ np.array(
+        [[0.4122, 0.2119, 0.0883], [0.5363, 0.6807, 0.2817], [0.0514, 0.1074, 0.6300]]
+    )
+    return np.cbrt(cones) @ np.array(
+        [[0.2105, 1.9780, 0.0259], [0.7936, -2.4286, 0.7828], [-0.0041, 0.4506, -0.8087]]
+    )
