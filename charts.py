@@ -29,7 +29,6 @@ COLORS = {
     "sad": "#0894fe",
     "surprised": "#ae6597",
 }
-OTHER_COLOR = "#a7a49c"  # of an emotion that only somebody's own model knows
 
 PICTURE_COLUMNS = 1200  # of the spectrogram at most; the screen has no more
 ENVELOPE_COLUMNS = 1200
@@ -54,7 +53,7 @@ def icon() -> str:
 
 def dot(emotion: str) -> str:
     """Return a dot in the emotion's colour, as HTML."""
-    color = COLORS.get(emotion, OTHER_COLOR)
+    color = COLORS[emotion]
     return (
         '<span style="display:inline-block;width:0.65em;height:0.65em;margin-right:0.4em;'
         f'border-radius:50%;background:{color}"></span>'
@@ -64,8 +63,7 @@ def dot(emotion: str) -> str:
 def legend(emotions: Sequence[str]) -> str:
     """Return the emotions, each with its dot, as HTML."""
     names = "".join(
-        f'<span style="white-space:nowrap">{dot(emotion)}{html.escape(emotion)}</span>'
-        for emotion in emotions
+        f'<span style="white-space:nowrap">{dot(emotion)}{emotion}</span>' for emotion in emotions
     )
     return f'<div style="display:flex;flex-wrap:wrap;gap:0.4rem 1.4rem">{names}</div>'
 
@@ -93,7 +91,7 @@ def probability_chart(probabilities: dict[str, float], texts: dict[str, str]) ->
             "emotion": emotions,
             "probability": [probabilities[emotion] for emotion in emotions],
             "value": [texts[emotion] for emotion in emotions],
-            "color": [COLORS.get(emotion, OTHER_COLOR) for emotion in emotions],
+            "color": [COLORS[emotion] for emotion in emotions],
         }
     )
     base = alt.Chart(table).encode(

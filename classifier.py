@@ -143,6 +143,7 @@ class EmotionClassifier:
         Raises:
             audio.AudioError: it is not a waveform.
         """
+        waveform = features.check(waveform)
         seconds = len(waveform) / audio.SAMPLE_RATE
         if seconds <= MAX_WHOLE_SECONDS:
             return self._classify_piece(waveform, silence=SILENCE_RMS)
@@ -168,6 +169,7 @@ class EmotionClassifier:
         Raises:
             audio.AudioError: it is not a waveform.
         """
+        waveform = features.check(waveform)
         window = round(WINDOW_SECONDS * audio.SAMPLE_RATE)
         hop = round(WINDOW_HOP_SECONDS * audio.SAMPLE_RATE)
         # The last window ends with the recording: no rest is left unheard, none is mostly padding.

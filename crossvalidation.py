@@ -2,9 +2,11 @@
 
 A fold leaves one file with what its network said of the test clips. A fold under way leaves its
 state after every epoch (`training.fit`). So a run that was stopped, killed or cut off goes on
-where it was.
+where it was. The names of these files hold a digest of the split, so that other folds or
+corrected speakers never meet results that are not theirs.
 """
 
+import hashlib
 import math
 import multiprocessing
 import os
@@ -28,7 +30,7 @@ class Job:
     """What all trainings of one command share.
 
     Attributes:
-        kind: one of `train.NETWORKS`.
+        kind: 'frames' or 'vector'.
         dataset: clips and features.
         emotions: in label order.
         epochs: at most.
@@ -56,7 +58,7 @@ def run(job: Job, protocol: str, *, folds: int, seeds: Sequence[int], jobs: int)
 
     Args:
         job: what to train.
-        protocol: one of `protocols.PROTOCOLS`.
+        protocol: 'random', 'speaker' or 'cross-corpus'.
         folds: of the speaker protocol.
         seeds: of splits and trainings.
         jobs: trainings side by side, at most.
@@ -67,7 +69,10 @@ def run(job: Job, protocol: str, *, folds: int, seeds: Sequence[int], jobs: int)
     from tqdm import tqdm
 
     tasks = {
-        f"{protocol}-{seed}-{number}": (seed, split)
+        f"{protocol}-{seed}-{number}-{_digest(split.train, split.validation, split.test)}": (
+            seed,
+            split,
+        )
         for seed in seeds
         for number, split in enumerate(
             protocols.splits(job.dataset.table, protocol, folds=folds, seed=seed)
@@ -94,7 +99,7 @@ def run(job: Job, protocol: str, *, folds: int, seeds: Sequence[int], jobs: int)
                 finished, pending = wait(pending, timeout=1.0)
                 for future in finished:
                     future.result()
-                bar.update(sum(_epochs_done(job, name) for name in tasks) - bar.n)
+                bar.update(max(0, sum(_epochs_done(job, name) for name in tasks) - bar.n))
         except BaseException:
             # Not one more epoch: the last finished one of each training is on the disk.
             for process in multiprocessing.active_children():
@@ -126,7 +131,7 @@ def train_final(job: Job, speaker_folds: Sequence[Finished], *, seed: int) -> Tr
         rows, validation = protocols.carve_validation(
             job.dataset.table, rows, by_speaker=by_speaker, seed=seed
         )
-    name = f"final-{seed}-{epochs}-{'all' if validation is None else 'validated'}"
+    name = f"final-{seed}-{epochs}-{_digest(rows, validation)}"
     with tqdm(total=epochs, desc="the model", unit="epoch") as bar:
 
         def show(epoch: int, loss: float) -> None:
@@ -148,6 +153,9 @@ def train_final(job: Job, speaker_folds: Sequence[Finished], *, seed: int) -> Tr
 
 
 def _train_fold(job: Job, name: str, seed: int, split: Split) -> None:
+    def note_epoch(epoch: int, loss: float) -> None:
+        _epoch_file(job, name).write_text(str(epoch))
+
     trained = fit(
         job.kind,
         job.dataset,
@@ -157,6 +165,7 @@ def _train_fold(job: Job, name: str, seed: int, split: Split) -> None:
         seed=seed,
         epochs=job.epochs,
         state=_state_file(job, name),
+        on_epoch=note_epoch,
     )
     tested = clip_inputs(job.kind, job.dataset, split.test)
     file = _result_file(job, name)
@@ -170,6 +179,7 @@ def _train_fold(job: Job, name: str, seed: int, split: Split) -> None:
         )
     part.replace(file)
     _state_file(job, name).unlink()
+    _epoch_file(job, name).unlink()
 
 
 def _result_file(job: Job, name: str) -> Path:
@@ -178,6 +188,19 @@ def _result_file(job: Job, name: str) -> Path:
 
 def _state_file(job: Job, name: str) -> Path:
     return job.folder / f"{name}.state"
+
+
+def _epoch_file(job: Job, name: str) -> Path:
+    """For the progress bar. Windows lets nobody replace a state file that is open for a look."""
+    return job.folder / f"{name}.epoch"
+
+
+def _digest(*parts: np.ndarray | None) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(b"none" if part is None else np.asarray(part, dtype=np.int64).tobytes())
+        digest.update(b"|")
+    return digest.hexdigest()[:12]
 
 
 def _read_result(job: Job, name: str, seed: int, split: Split) -> Finished:
@@ -193,7 +216,6 @@ def _epochs_done(job: Job, name: str) -> int:
     if _result_file(job, name).exists():
         return job.epochs
     try:
-        with np.load(_state_file(job, name)) as state:
-            return state["epoch"].item()
+        return int(_epoch_file(job, name).read_text() or 0)
     except FileNotFoundError:
         return 0

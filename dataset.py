@@ -21,6 +21,7 @@ import pandas as pd
 
 import audio
 import features
+import workers
 
 LOG = logging.getLogger("dataset")
 
@@ -102,7 +103,9 @@ def extract(
                 disable=quiet,
             )
             with bar:
-                for clips in parallel(delayed(_extract_chunk)(task) for task in missing):
+                with workers.deaf_to_interrupts():
+                    done = parallel(delayed(_extract_chunk)(task) for task in missing)
+                for clips in done:
                     bar.update(clips)
 
         work(originals, "features")

@@ -15,7 +15,7 @@ CALIBRATION_BINS = 15
 
 
 def confusion_matrix(
-    labels: Sequence[str], predictions: Sequence[str], emotions: Sequence[str]
+    labels: Sequence[Any], predictions: Sequence[Any], emotions: Sequence[Any]
 ) -> np.ndarray:
     """Return how often each emotion (rows) was taken for each (columns): (n, n) int."""
     number = {emotion: i for i, emotion in enumerate(emotions)}
@@ -30,7 +30,7 @@ def accuracy(labels: Sequence[str], predictions: Sequence[str]) -> float:
     return float(np.mean(np.asarray(labels) == np.asarray(predictions)))
 
 
-def uar(labels: Sequence[str], predictions: Sequence[str]) -> float:
+def uar(labels: Sequence[Any], predictions: Sequence[Any]) -> float:
     """Return the unweighted average recall: the mean, over the emotions present, of their recall.
 
     The field's measure (Schuller et al., Interspeech 2009): guessing one emotion throughout gives
@@ -157,18 +157,21 @@ def report(record: dict[str, Any]) -> str:
     hits = np.diagonal(matrix)
     lines = [
         f"{record['protocol']}: trained on {record['train']}, tested on {record['test']}",
-        f"{'':12}precision  accuracy     F1  answers",
+        f"{'':12}precision  recall     F1  clips",
     ]
     for number, emotion in enumerate(record["emotions"]):
         precision = hits[number] / max(1, matrix[:, number].sum())
         recall = hits[number] / max(1, matrix[number].sum())
         f1 = record["f1_per_emotion"][emotion]
-        answers = matrix[number].sum()
-        lines.append(f"{emotion:12}{precision:9.2f}{recall:10.2f}{f1:7.2f}{answers:9}")
-    low, high = record["uar_interval"]
+        clips = matrix[number].sum() // len(record["seeds"])
+        lines.append(f"{emotion:12}{precision:9.2f}{recall:8.2f}{f1:7.2f}{clips:7}")
+    spread = "one speaker, so no interval"
+    if record["uar_interval"]:
+        low, high = record["uar_interval"]
+        spread = f"95 % interval over speakers {low:.1%} to {high:.1%}"
     lines.append(
-        f"accuracy {record['accuracy']:.1%}   UAR {record['uar']:.1%} "
-        f"(95 % interval over speakers {low:.1%} to {high:.1%})   ECE {record['ece']:.1%}"
+        f"accuracy {record['accuracy']:.1%}   UAR {record['uar']:.1%} ({spread})   "
+        f"ECE {record['ece']:.1%}   (recall is the accuracy of an emotion, UAR its mean)"
     )
     return "\n".join(lines)
 
@@ -208,13 +211,14 @@ def _scores(
         for (fold, seed), part in said.groupby(["fold", "seed"], sort=False)
     ]
     fold_uars = [entry["uar"] for entry in per_fold]
+    matrix = confusion_matrix(said.emotion, said.prediction, shared)
     per_speaker = said.assign(correct=correct).groupby("speaker").correct.mean()
     return {
         "emotions": shared,
         "folds": int(said.fold.nunique()),
         "seeds": sorted(int(seed) for seed in said.seed.unique()),
         "clips": int(said.row.nunique()),
-        "uar": float(np.mean(fold_uars)),
+        "uar": float(uar_of(matrix)),
         "uar_std": float(np.std(fold_uars)),
         "uar_interval": _bootstrap_interval(said, shared),
         "accuracy": float(correct.mean()),
@@ -222,16 +226,18 @@ def _scores(
         "ece": ece(confidence, correct),
         "uar_per_fold": per_fold,
         "accuracy_per_speaker": {name: float(value) for name, value in per_speaker.items()},
-        "confusion_matrix": confusion_matrix(said.emotion, said.prediction, shared).tolist(),
+        "confusion_matrix": matrix.tolist(),
         "reliability": reliability(confidence, correct),
     }
 
 
-def _bootstrap_interval(said: pd.DataFrame, emotions: list[str]) -> list[float]:
-    """Return the 95 % interval of the pooled UAR when the speakers are drawn anew.
+def _bootstrap_interval(said: pd.DataFrame, emotions: list[str]) -> list[float] | None:
+    """Return the 95 % interval of the UAR when the speakers are drawn anew; None of only one.
 
     Speakers, not clips, are the unit: two clips of one voice are not two independent trials.
     """
+    if said.speaker.nunique() < 2:
+        return None
     matrices = np.stack(
         [
             confusion_matrix(part.emotion, part.prediction, emotions)

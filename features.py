@@ -73,10 +73,9 @@ def extract_frames(waveform: np.ndarray) -> np.ndarray:
         frames = 1 + samples // HOP_LENGTH: frame i is centred on sample i * HOP_LENGTH.
 
     Raises:
-        AudioError: the array is not a mono floating-point waveform, is empty, or holds NaN or
-            infinity.
+        AudioError: as `check`.
     """
-    waveform = _checked(waveform)
+    waveform = check(waveform)
     if len(waveform) < MIN_SAMPLES:
         warnings.warn(
             f"The waveform has {len(waveform)} samples; it was continued with silence to the "
@@ -285,8 +284,12 @@ def _or_one(values: np.ndarray) -> np.ndarray:
     return np.where(values > np.finfo(np.float32).tiny, values, 1)
 
 
-def _checked(waveform: np.ndarray) -> np.ndarray:
-    """Return the waveform as float32, or say what keeps it from being one."""
+def check(waveform: np.ndarray) -> np.ndarray:
+    """Return a waveform as float32.
+
+    Raises:
+        AudioError: it is not mono, not floating point, empty, or holds NaN or infinity.
+    """
     waveform = np.asarray(waveform)
     if waveform.ndim != 1:
         raise AudioError(

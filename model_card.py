@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 import evaluation
+from model_folder import MANIFEST
 
 ROOT = Path(__file__).parent
 SHIPPED = ("frames", "vector")
@@ -41,9 +42,9 @@ Written by `model_card.py` from `manifest.json`; every figure below comes from t
 
 {table}
 
-UAR is the unweighted average recall: guessing scores {chance:.1%}. Figures are the mean over folds
-and seeds ± their standard deviation; the interval is the 95 % bootstrap over speakers, ECE the
-expected calibration error.
+UAR is the unweighted average recall: guessing scores {chance:.1%}. Every clip is tested once per
+seed; ± is the standard deviation over folds and seeds, the interval the 95 % bootstrap over
+speakers, ECE the expected calibration error.
 {figures}{reports}
 ## Trained on
 
@@ -56,16 +57,16 @@ Training: {training}. Versions: {versions}.
     from classifier import EmotionClassifier
     EmotionClassifier.load("model/{name}").classify("clip.wav")
 
-For research, teaching and play with consenting people. Actors portrayed the emotions; what a
-person feels is another matter, and everyday speech is less clear. Languages, ages, rooms and
-microphones that the training lacks will lower the figures above.
+For research, teaching and play with consenting people. In the published corpora actors portray the
+emotions; what a person feels is another matter, and everyday speech is less clear. Languages, ages,
+rooms and microphones that the training lacks will lower the figures above.
 
 Not for decisions about people. In the European Union, inferring emotions at work and in education
 is forbidden, other uses are regulated (Regulation (EU) 2024/1689, articles 5 and 50, annex III).
 
 ## Licence
 
-The weights were learned from the corpora above and follow the strictest of their licences:
+The weights were learned from the corpora above, and what those allow holds for them:
 {licences}. The code has its own licence.
 """
 
@@ -96,9 +97,8 @@ def _card(manifest: dict[str, Any], figures: Sequence[str]) -> str:
     }[manifest["network"]]
     licences = {corpus["licence"] for corpus in manifest["corpora"].values()}
     training = manifest["training"]
-    non_commercial = any("NC" in licence for licence in licences)
     return _CARD.format(
-        licence_id="cc-by-nc-sa-4.0" if non_commercial else "other",
+        licence_id="cc-by-nc-sa-4.0" if licences == {"CC BY-NC-SA 4.0"} else "other",
         index=_model_index(manifest),
         name=manifest["name"],
         what=f"{what}, {manifest['parameters']:,} parameters. Speech in, one of "
@@ -113,7 +113,7 @@ def _card(manifest: dict[str, Any], figures: Sequence[str]) -> str:
             for name, corpus in manifest["corpora"].items()
         ),
         training=f"seed {training['seed']}, {training['epochs']} epochs, softmax temperature "
-        f"{training['temperature']:.2f} from validation speakers",
+        f"{training['temperature']:.2f} from validation clips",
         versions=", ".join(f"{name} {number}" for name, number in manifest["versions"].items()),
         licences=", ".join(sorted(licences)),
     )
@@ -137,22 +137,25 @@ def _model_index(manifest: dict[str, Any]) -> str:
 
 
 def results_table(manifests: Iterable[dict[str, Any]]) -> str:
-    """Return the metric records of some models as a Markdown table."""
+    """Return the metric records of some models as a Markdown table.
+
+    The random split and the unheard speakers of one test set stand in neighbouring rows.
+    """
     rows = [
         [
             f"`{manifest['name']}`",
-            _PROTOCOL_WORDS[record["protocol"]],
             record["test"],
+            _PROTOCOL_WORDS[record["protocol"]],
             _percent(record["uar"], record["uar_std"]),
-            "{:.1f}–{:.1f}".format(*(100 * bound for bound in record["uar_interval"])),
+            _interval(record["uar_interval"]),
             _percent(record["accuracy"]),
             _percent(record["ece"]),
             f"{len(record['seeds'])} × {record['folds']}",
         ]
         for manifest in manifests
-        for record in manifest["metrics"]
+        for record in sorted(manifest["metrics"], key=lambda r: (r["test"], r["protocol"]))
     ]
-    head = ["model", "question", "tested on", "UAR %", "95 %", "accuracy %", "ECE %"]
+    head = ["model", "tested on", "question", "UAR %", "95 %", "accuracy %", "ECE %"]
     return _markdown([*head, "seeds × folds"], rows)
 
 
@@ -186,6 +189,10 @@ def _markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
+def _interval(bounds: Sequence[float] | None) -> str:
+    return f"{100 * bounds[0]:.1f}–{100 * bounds[1]:.1f}" if bounds else "one speaker"
+
+
 def _percent(value: float, spread: float | None = None) -> str:
     return f"{100 * value:.1f}" + (f" ± {100 * spread:.1f}" if spread else "")
 
@@ -196,7 +203,7 @@ def fill(text: str) -> str:
     `<!-- table: NAME -->` becomes a table, `<!-- output: NAME -->` the text of docs/output.
     """
     manifests = [
-        json.loads((ROOT / "model" / name / "manifest.json").read_text("utf-8")) for name in SHIPPED
+        json.loads((ROOT / "model" / name / MANIFEST).read_text("utf-8")) for name in SHIPPED
     ]
     tables = {
         "results": lambda: results_table(manifests),
@@ -218,7 +225,7 @@ def main() -> int:
     """Write the shipped models' cards and the README's tables."""
     for name in SHIPPED:
         folder = ROOT / "model" / name
-        write(folder, json.loads((folder / "manifest.json").read_text("utf-8")))
+        write(folder, json.loads((folder / MANIFEST).read_text("utf-8")))
     readme = ROOT / "README.md"
     readme.write_text(fill(readme.read_text("utf-8")), encoding="utf-8")
     return 0

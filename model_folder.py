@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MANIFEST = "manifest.json"
+FILES = ("network.keras", "network.tflite", "label_encoder.joblib")
 
 #: Packages on whose versions the weights depend.
 _PACKAGES = (
@@ -51,20 +52,20 @@ def read(folder: Path) -> dict[str, Any]:
     if not folder.is_dir():
         raise ModelError(f"There is no model folder {folder}. Train one with train.py.")
     try:
-        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-        listed = manifest["files"].items()
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        listed = {name: manifest["files"][name] for name in FILES}
         for key in ("labels", "network", "feature_version"):
             manifest[key]
     except FileNotFoundError:
         raise ModelError(
-            f"{folder} holds no manifest.json, so it is no model folder. Train one with train.py."
+            f"{folder} holds no {MANIFEST}, so it is no model folder. Train one with train.py."
         ) from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelError(
             f"The manifest of {folder} cannot be read ({error!r}). Train the model again with "
             "train.py, or fetch the folder again."
         ) from None
-    for name, expected in listed:
+    for name, expected in listed.items():
         try:
             found = hashlib.sha256((folder / name).read_bytes()).hexdigest()
         except OSError as error:
@@ -107,6 +108,7 @@ def write(
     import evaluation
     import model_card
 
+    folder = Path(os.path.abspath(folder))
     folder.parent.mkdir(parents=True, exist_ok=True)
     new = folder.with_name(f".{folder.name}.new-{os.getpid()}")
     shutil.rmtree(new, ignore_errors=True)
@@ -115,7 +117,6 @@ def write(
         network.save(new / "network.keras")
         (new / "network.tflite").write_bytes(_convert(network))
         joblib.dump(LabelEncoder().fit(list(emotions)), new / "label_encoder.joblib")
-        files = ("network.keras", "network.tflite", "label_encoder.joblib")
         manifest = {
             "name": folder.name,
             "network": kind,
@@ -130,7 +131,7 @@ def write(
                 "python": platform.python_version(),
                 **{package: version(package) for package in _PACKAGES},
             },
-            "files": {name: _sha256(new / name) for name in files},
+            "files": {name: _sha256(new / name) for name in FILES},
             "metrics": list(records),
         }
         text = json.dumps(manifest, indent=1, ensure_ascii=False)

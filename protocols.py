@@ -15,8 +15,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-PROTOCOLS = ("random", "speaker", "cross-corpus")
-
 #: Published speaker-independent folds of RAVDESS, as test actors: by number of folds.
 #: 6: EmoBox (Ma et al., Interspeech 2024). 5: Luna-Jiménez et al. (Applied Sciences 2021).
 RAVDESS_FOLDS: dict[int, list[tuple[int, ...]]] = {
@@ -60,7 +58,7 @@ def splits(table: pd.DataFrame, protocol: str, *, folds: int, seed: int) -> list
 
     Args:
         table: of `corpora.scan`.
-        protocol: one of `PROTOCOLS`.
+        protocol: 'random', 'speaker' or 'cross-corpus'.
         folds: number of speaker folds; the other protocols know their own number. With RAVDESS
             alone, 6 and 5 are the published `RAVDESS_FOLDS`.
         seed: of everything that is drawn.
@@ -80,9 +78,21 @@ def splits(table: pd.DataFrame, protocol: str, *, folds: int, seed: int) -> list
                 "Name more folders with --data."
             )
         tests = [(name, np.flatnonzero(table.corpus == name)) for name in names]
+        for name, test in tests:
+            others = set(table.emotion[table.corpus != name])
+            if not others & set(table.emotion.iloc[test]):
+                raise ProtocolError(
+                    f"{name} has no emotion in common with the other corpora, so nothing can be "
+                    "tested across them. Leave it out, or evaluate by speaker."
+                )
     by_speaker = protocol != "random"
     result = []
     for name, test in tests:
+        if not len(test):
+            raise ProtocolError(
+                f"{name} of {len(tests)} came out empty: some speakers have far more clips than "
+                "others. Ask for fewer --folds."
+            )
         rest = np.setdiff1d(np.arange(len(table)), test)
         train, validation = carve_validation(table, rest, by_speaker=by_speaker, seed=seed)
         result.append(Split(name, train, validation, test))
@@ -168,4 +178,10 @@ def _speaker_tests(table: pd.DataFrame, folds: int, seed: int) -> list[tuple[str
         )
     kfold = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
     parts = kfold.split(table.path, table.emotion, groups=table.speaker)
-    return [(f"fold {number}", test) for number, (_, test) in enumerate(parts, 1)]
+    try:
+        return [(f"fold {number}", test) for number, (_, test) in enumerate(parts, 1)]
+    except ValueError:
+        raise ProtocolError(
+            f"Found at most {table.emotion.value_counts().iloc[0]} clips of one emotion: too few "
+            f"for {folds} folds. Ask for fewer --folds, or add recordings."
+        ) from None

@@ -205,10 +205,13 @@ def _caveats(labelled: Sequence[Input], manifest: Mapping[str, Any]) -> list[str
     ]
     for record in manifest["metrics"]:
         if record["protocol"] == "speaker":
-            low, high = record["uar_interval"]
+            interval = ""
+            if record["uar_interval"]:  # null where there was only one speaker
+                low, high = record["uar_interval"]
+                interval = f" (95 % interval {low:.3f} to {high:.3f})"
             caveats.append(
                 f"Its UAR on voices that it was not trained on ({record['test']}): "
-                f"{record['uar']:.3f} (95 % interval {low:.3f} to {high:.3f})."
+                f"{record['uar']:.3f}{interval}."
             )
     return caveats
 

@@ -9,7 +9,6 @@ import argparse
 import functools
 import io
 import os
-import signal
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -211,6 +210,8 @@ def _stream(files: "Sequence[Input]", options: argparse.Namespace) -> "Iterator[
     """Yield the rows of each file, in order."""
     import joblib
 
+    import workers
+
     jobs = options.jobs
     if jobs is None:
         jobs = 1 if len(files) < FILES_WORTH_PROCESSES else joblib.cpu_count()
@@ -219,13 +220,8 @@ def _stream(files: "Sequence[Input]", options: argparse.Namespace) -> "Iterator[
             yield _classify(file, options.model, options.segments)
         return
     tasks = (joblib.delayed(_classify)(file, options.model, options.segments) for file in files)
-    # Ctrl-C reaches all processes of a terminal, but is for this one alone: workers are started
-    # deaf to it.
-    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
+    with workers.deaf_to_interrupts():
         stream = joblib.Parallel(n_jobs=jobs, return_as="generator")(tasks)
-    finally:
-        signal.signal(signal.SIGINT, handler)
     yield from stream
 
 

@@ -83,6 +83,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return its exit status."""
     arguments = parse_arguments(argv)
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    from concurrent.futures.process import BrokenProcessPool
+
+    from joblib.externals.loky.process_executor import TerminatedWorkerError
+
     from audio import AudioError
     from corpora import CorpusError
     from download import DownloadError
@@ -98,8 +102,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     except OSError as error:
         print(
-            f"train.py: {error.strerror}: {error.filename or 'a file'}. What was finished is kept; "
-            "mend this and run the same command again.",
+            f"train.py: {error.strerror or error}: {error.filename or 'a file'}. What was finished "
+            "is kept; mend this and run the same command again.",
+            file=sys.stderr,
+        )
+        return 1
+    except (BrokenProcessPool, TerminatedWorkerError):
+        print(
+            "train.py: a process was ended from outside, most likely because memory ran out. What "
+            "was finished is kept; run the same command with a smaller --jobs.",
             file=sys.stderr,
         )
         return 1
@@ -184,6 +195,8 @@ def train(arguments: argparse.Namespace) -> None:
             "recipe": [str(recipe) for recipe in training.RECIPES[arguments.network]],
         },
     )
+    for state in run.glob("final-*.state"):
+        state.unlink()
     for record in records:
         print("\n" + evaluation.report(record))
     print(f"\nThe model is in {output}")

@@ -19,6 +19,7 @@ import tensorflow as tf
 import network
 from augment import BandLimit, NoiseAtSNR, Pitch, Shift, Speed, WhiteNoise
 from dataset import Dataset, Recipe, Sometimes
+from evaluation import uar
 from features import FEATURE_GROUPS, MEL, N_MELS, RMS
 from network import N_FEATURES
 
@@ -37,10 +38,10 @@ RECIPES: dict[str, tuple[Recipe, ...]] = {
 }
 EPOCHS = {"frames": 40, "vector": 100}
 
-# vector: as in the original, but that early stopping watches validation speakers.
+# vector: as in the original, but that early stopping watches the UAR of validation clips.
 VECTOR_BATCH = 64
 VECTOR_LEARNING_RATE = 1e-3
-VECTOR_PATIENCE = 10
+VECTOR_PATIENCE = 15
 
 # frames
 BATCH = 32
@@ -104,7 +105,7 @@ def fit(
     """Train a network.
 
     Args:
-        kind: one of `network.NETWORKS`.
+        kind: 'frames' or 'vector'.
         dataset: with the recipes of `RECIPES[kind]`.
         train: row numbers of the clips to learn, in all their copies.
         validation: row numbers of the clips to watch, never augmented. None: train for exactly
@@ -128,7 +129,7 @@ def fit(
         return predict(lambda part: body(frontend(part), training=False), held_out)
 
     def watch() -> float:
-        return _surprise(logits(), targets[validation], temperature=1.0)
+        return 1 - uar(targets[validation].argmax(axis=1), logits().argmax(axis=1))
 
     stops_early = kind == "vector" and validation is not None
     best = _learn(body, batches, epochs, state, watch if stops_early else None, on_epoch)
@@ -138,7 +139,10 @@ def fit(
 
 
 def clip_inputs(kind: str, dataset: Dataset, rows: np.ndarray) -> Iterator[np.ndarray]:
-    """Yield clips as they were recorded, as the classifier hands them to a network."""
+    """Yield clips as they were recorded, as the classifier hands them to a network.
+
+    Clips are whole here however long they are; the classifier cuts what is over ten seconds.
+    """
     if kind == "vector":
         vectors = dataset.vectors(0)[rows, :, np.newaxis]
         yield from np.array_split(vectors, math.ceil(len(vectors) / 256))
@@ -162,14 +166,14 @@ def fit_temperature(logits: np.ndarray, targets: np.ndarray) -> float:
     """
     from scipy.optimize import minimize_scalar
 
-    def surprise(log_temperature: float) -> float:
-        return _surprise(logits, targets, temperature=math.exp(log_temperature))
+    def cross_entropy(log_temperature: float) -> float:
+        return _cross_entropy(logits, targets, temperature=math.exp(log_temperature))
 
     bounds = (math.log(0.05), math.log(20.0))
-    return math.exp(minimize_scalar(surprise, bounds=bounds, method="bounded").x)
+    return math.exp(minimize_scalar(cross_entropy, bounds=bounds, method="bounded").x)
 
 
-def _surprise(logits: np.ndarray, targets: np.ndarray, *, temperature: float) -> float:
+def _cross_entropy(logits: np.ndarray, targets: np.ndarray, *, temperature: float) -> float:
     """Return the mean cross-entropy of logits over a temperature."""
     scaled = logits / temperature
     scaled = scaled - scaled.max(axis=1, keepdims=True)

@@ -1,9 +1,11 @@
-"""Processes that run TensorFlow: a quiet start, a share of the cores, an end with their parent."""
+"""Processes side by side: who hears Ctrl-C, who has which cores, who ends with whom."""
 
+import contextlib
 import multiprocessing
 import os
 import signal
 import threading
+from collections.abc import Iterator
 
 
 def import_tensorflow() -> None:
@@ -32,6 +34,16 @@ def start(threads: int) -> None:
 
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(1)
+
+
+@contextlib.contextmanager
+def deaf_to_interrupts() -> Iterator[None]:
+    """Start processes in here that leave Ctrl-C, which reaches a whole terminal, to this one."""
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
 
 
 def _leave_with_parent() -> None:

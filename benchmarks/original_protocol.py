@@ -53,8 +53,13 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     arguments = parser.parse_args()
 
-    table = corpora.scan(arguments.ravdess)
+    try:
+        table = corpora.scan(arguments.ravdess)
+    except corpora.CorpusError as error:
+        parser.error(str(error))
     table = table[(table.corpus == "RAVDESS") & (table.channel == "speech")]
+    if table.empty:
+        parser.error(f"{arguments.ravdess} holds no RAVDESS speech; fetch it: train.py --download")
     cache = ROOT / ".cache"
     speech = dataset.extract(
         table.reset_index(drop=True),
@@ -123,7 +128,7 @@ def leaky(speech: dataset.Dataset, seeds: list[int]) -> dict:
             validation_data=(inputs[test], targets[test]),
             callbacks=[
                 keras.callbacks.EarlyStopping(
-                    patience=training.VECTOR_PATIENCE, restore_best_weights=True
+                    "val_accuracy", patience=training.VECTOR_PATIENCE, restore_best_weights=True
                 )
             ],
             verbose=2,

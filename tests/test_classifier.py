@@ -139,8 +139,16 @@ def test_what_is_no_sound_is_an_audio_error(tiny, tmp_path) -> None:
         tiny.classify(b"no sound at all")
     with pytest.raises(AudioError):
         tiny.classify(tmp_path / "missing.wav")
-    with pytest.raises(AudioError, match="NaN"):
-        tiny.classify_waveform(np.full(SAMPLE_RATE, np.nan, np.float32))
+    for bad, word in (
+        (np.full(SAMPLE_RATE, np.nan, np.float32), "NaN"),
+        (np.full(2000, np.nan, np.float32), "NaN"),
+        (np.zeros((2, SAMPLE_RATE), np.float32), "mono"),
+        (np.zeros(SAMPLE_RATE, np.int16), "int16"),
+    ):
+        with pytest.raises(AudioError, match=word):
+            tiny.classify_waveform(bad)
+        with pytest.raises(AudioError, match=word):
+            tiny.classify_segments(bad)
 
 
 def test_threads_share_one_classifier(tiny) -> None:

@@ -12,7 +12,7 @@ def test_the_readme_is_what_the_results_files_say() -> None:
     readme = (ROOT / "README.md").read_text("utf-8")
     assert model_card.fill(readme) == readme, "run: make tables"
     assert readme.count("<!-- table:") >= 3
-    assert "| `frames` | unheard voices (speaker folds) | RAVDESS speech |" in readme
+    assert "| `frames` | RAVDESS speech | unheard voices (speaker folds) |" in readme
 
 
 @pytest.mark.parametrize("name", model_card.SHIPPED)
@@ -37,5 +37,5 @@ def test_a_table_follows_its_manifest() -> None:
         "folds": 6,
     }
     table = model_card.results_table([{"name": "mine", "metrics": [record]}])
-    row = "| `mine` | unheard voices (speaker folds) | own speech | 65.4 ± 3.2 | 60.0–70.1 "
+    row = "| `mine` | own speech | unheard voices (speaker folds) | 65.4 ± 3.2 | 60.0–70.1 "
     assert row + "| 50.0 | 4.0 | 2 × 6 |" in table

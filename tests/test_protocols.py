@@ -114,6 +114,12 @@ def test_a_shared_voice_is_found_where_no_clip_is_shared() -> None:
         (make_table(2, 8), "speaker", "at least 4 speakers, found 2"),
         (make_table(4, 8), "cross-corpus", "at least two corpora, found own"),
         (make_table(1, 9), "random", "too few"),
+        (make_table(5, 8).iloc[::9], "speaker", "too few for 4 folds"),
+        (
+            pd.concat([make_table(4, 1, "one"), make_table(4, 8, "two").iloc[1:2]]),
+            "cross-corpus",
+            "no emotion in common",
+        ),
     ],
 )
 def test_too_little_data_is_said(table, protocol, message) -> None:

@@ -203,8 +203,14 @@ def test_the_command_trains_and_its_model_classifies(corpus, cache, tmp_path, ca
     assert tuple(prediction.probabilities) == EMOTIONS
     # A second run finds all that is finished; only the last training is made again.
     before = {path: path.stat().st_mtime_ns for path in cache.rglob("*.npz")}
+    assert not list(cache.rglob("*.state"))
     assert run_main(*options, "--evaluate", "speaker", "random", "--output", output) == 0
     assert {path: path.stat().st_mtime_ns for path in cache.rglob("*.npz")} == before
+    # Other folds do not meet the results of these.
+    options[options.index("--folds") + 1] = 3
+    assert run_main(*options, "--evaluate", "speaker", "--output", output) == 0
+    assert model_folder.read(output)["metrics"][0]["folds"] == 3
+    assert before.keys() < set(cache.rglob("*.npz"))
 
 
 def test_what_a_fold_says_is_what_the_classifier_says(corpus, cache) -> None:
@@ -298,14 +304,16 @@ def test_a_failed_download_is_said(monkeypatch, capsys) -> None:
 
 
 def test_a_full_disk_is_said_and_the_model_stays(tiny_model, corpus, cache, capsys, monkeypatch):
-    def full(*_: object, **__: object) -> None:
-        raise OSError(28, "No space left on device", "network.keras")
+    def full(_: object) -> bytes:
+        raise OSError(28, "No space left on device", "network.tflite")
 
-    monkeypatch.setattr(model_folder, "write", full)
+    monkeypatch.setattr(model_folder, "_convert", full)
+    before = (tiny_model / "manifest.json").read_bytes()
     options = ["--data", corpus, "--network", "vector", "--epochs", 1, "--jobs", 1]
     assert run_main(*options, "--evaluate", "none", "--output", tiny_model) == 1
-    assert "No space left on device: network.keras" in capsys.readouterr().err
+    assert "No space left on device: network.tflite" in capsys.readouterr().err
     model_folder.read(tiny_model)
+    assert (tiny_model / "manifest.json").read_bytes() == before
 
 
 def start(tmp_path: Path, *options: object) -> subprocess.Popen:
@@ -321,23 +329,24 @@ def start(tmp_path: Path, *options: object) -> subprocess.Popen:
     )
 
 
-@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.skipif(os.name == "nt", reason="Windows has other signals")
+@pytest.mark.parametrize("stop", ["SIGINT", "SIGKILL"])
 def test_a_stopped_command_goes_on_from_there(stop, corpus, tmp_path) -> None:
     output = tmp_path / "model"
     options = ["--data", corpus, "--network", "vector", "--folds", 2, "--jobs", 1]
     options += ["--epochs", 40, "--output", output]
     running = start(tmp_path, *options)
     # Until the first fold is finished, or the command came to an end before its time.
-    while not list((tmp_path / "cache").rglob("speaker-0-0.npz")) and running.poll() is None:
+    while not list((tmp_path / "cache").rglob("speaker-0-0-*.npz")) and running.poll() is None:
         time.sleep(0.05)
-    running.send_signal(stop)
+    running.send_signal(getattr(signal, stop))
     printed = running.communicate(timeout=60)[0]
-    if stop == signal.SIGINT:
+    if stop == "SIGINT":
         assert running.returncode == 130, printed
         assert "Stopped. What was finished is kept" in printed
         assert "Traceback" not in printed
     assert not output.exists()
-    (fold,) = (tmp_path / "cache").rglob("speaker-0-0.npz")
+    (fold,) = (tmp_path / "cache").rglob("speaker-0-0-*.npz")
     finished = fold.read_bytes(), os.stat(fold).st_mtime_ns
     again = start(tmp_path, *options)
     printed = again.communicate(timeout=120)[0]
