@@ -79,8 +79,12 @@ def frames_body(n_emotions: int, *, channels: int = 128) -> keras.Model:
 def vector_frontend(mean: np.ndarray, std: np.ndarray) -> keras.Model:
     """Return (batch, 264, 1) raw vectors → (batch, 264, 1) standardised.
 
+    The spread is that of frames, not of vectors: the mean of a delta over a clip is next to zero,
+    and its own spread is chance, which would be blown up to the size of everything else.
+
     Args:
-        mean, std: (264,) of the training vectors.
+        mean: (264,) of the training vectors.
+        std: (264,) of the training frames.
     """
     raw = keras.Input((N_FEATURES, 1))
     standardised = layers.Normalization(axis=1, mean=mean, variance=_variance(std))(raw)

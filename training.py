@@ -41,7 +41,7 @@ EPOCHS = {"frames": 40, "vector": 100}
 # vector: as in the original, but that early stopping watches the UAR of validation clips.
 VECTOR_BATCH = 64
 VECTOR_LEARNING_RATE = 1e-3
-VECTOR_PATIENCE = 15
+VECTOR_PATIENCE = 10
 
 # frames
 BATCH = 32
@@ -239,7 +239,7 @@ def _prepare_vector(
     dataset: Dataset, train: np.ndarray, targets: np.ndarray, seed: int, epochs: int
 ) -> Prepared:
     vectors = np.concatenate([dataset.vectors(copy)[train] for copy in range(len(dataset.copies))])
-    frontend = network.vector_frontend(vectors.mean(axis=0), vectors.std(axis=0))
+    frontend = network.vector_frontend(vectors.mean(axis=0), frame_std(dataset, train))
     inputs = frontend.predict(vectors[:, :, np.newaxis], verbose=0)
     labels = np.tile(targets[train], (len(dataset.copies), 1))
     body = network.vector_body(targets.shape[1])
@@ -253,6 +253,12 @@ def _prepare_vector(
             yield inputs[rows], labels[rows]
 
     return frontend, body, batches
+
+
+def frame_std(dataset: Dataset, rows: np.ndarray) -> np.ndarray:
+    """Return the standard deviation of each feature over the frames of some clips: (264,)."""
+    clips = dataset.frames(0)
+    return np.concatenate([clips[row] for row in rows]).std(axis=0, dtype=np.float64)
 
 
 def _prepare_frames(

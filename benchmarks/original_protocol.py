@@ -106,13 +106,14 @@ def leaky(speech: dataset.Dataset, seeds: list[int]) -> dict:
     vectors = np.concatenate([speech.vectors(copy) for copy in range(copies)])
     labels = np.tile(speech.table.emotion.map(corpora.EMOTIONS.index), copies)
     targets = np.eye(len(corpora.EMOTIONS))[labels]
+    std = training.frame_std(speech, np.arange(len(speech.table)))
     said = []
     for seed in seeds:
         keras.utils.set_random_seed(seed)
         train, test = train_test_split(
             np.arange(len(labels)), test_size=0.2, stratify=labels, random_state=seed
         )
-        frontend = network.vector_frontend(vectors[train].mean(axis=0), vectors[train].std(axis=0))
+        frontend = network.vector_frontend(vectors[train].mean(axis=0), std)
         inputs = frontend.predict(vectors[..., np.newaxis], verbose=0)
         body = network.vector_body(len(corpora.EMOTIONS))
         body.compile(

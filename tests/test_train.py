@@ -240,6 +240,10 @@ def test_after_speaker_folds_the_model_learns_from_every_clip(corpus, cache) -> 
     vectors = found.vectors(0)
     standardised = np.asarray(trained.frontend(vectors[..., np.newaxis]))
     np.testing.assert_allclose(standardised.mean(axis=0), 0, atol=2e-2)
+    frames = np.concatenate(found.frames(0))
+    np.testing.assert_allclose(
+        standardised.std(axis=0)[:, 0], vectors.std(axis=0) / frames.std(axis=0), rtol=0.05
+    )
 
 
 @pytest.mark.parametrize(
