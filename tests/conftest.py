@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+import hypothesis
 import numpy as np
 import pytest
 
@@ -10,6 +11,10 @@ from audio import SAMPLE_RATE
 
 # Tests run side by side, one process per core; TensorFlow's banner is not for them.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+# How long an example takes says more about the machine than about the code.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 ROOT = Path(__file__).parent.parent
 

@@ -193,7 +193,7 @@ def test_integers_are_scaled_to_full_scale(subtype, steps):
     np.testing.assert_allclose(waveform, [-1, -0.5, 0, 0.5, 1], atol=1.01 / steps)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     rate=st.integers(audio.MIN_RATE, audio.MAX_RATE),
     length=st.integers(100, 100_000),
@@ -395,7 +395,7 @@ ENCODED = {
 }
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(
     kind=st.sampled_from(sorted(ENCODED)),
     length=st.floats(0, 1),

@@ -112,7 +112,7 @@ def test_all_are_reproducible_and_leave_global_random_state_and_input_alone(tran
         np.testing.assert_array_equal(before, after)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     length=st.one_of(st.integers(1, 3), st.integers(1, 5000)),
     amplitude=st.sampled_from([0, 1e-30, 1e-3, 1, 100]),

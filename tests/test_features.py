@@ -147,7 +147,7 @@ def test_what_is_no_waveform_is_refused_in_words(bad: np.ndarray, message: str) 
         features.extract_frames(bad)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(features.MIN_SAMPLES, 3 * SAMPLE_RATE), st.floats(1e-4, 1.0), st.integers(0, 99))
 def test_any_waveform_gives_finite_frames(samples: int, peak: float, seed: int) -> None:
     waveform = np.random.default_rng(seed).uniform(-peak, peak, samples).astype(np.float32)

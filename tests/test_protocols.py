@@ -31,7 +31,7 @@ def assert_no_leak(table: pd.DataFrame, split: protocols.Split, *, by_speaker: b
         assert not voices[1] & voices[2]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(4, 30), st.integers(8, 20), st.integers(2, 4), st.integers(0, 1000))
 def test_speaker_folds_never_share_a_voice(speakers, clips, folds, seed) -> None:
     table = make_table(speakers, clips)
@@ -43,7 +43,7 @@ def test_speaker_folds_never_share_a_voice(speakers, clips, folds, seed) -> None
     np.testing.assert_array_equal(tested, np.arange(len(table)))
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.integers(4, 20), st.integers(24, 40), st.integers(0, 1000))
 def test_a_random_split_shares_voices_but_no_clip(speakers, clips, seed) -> None:
     table = make_table(speakers, clips)
