@@ -33,12 +33,8 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("originals", type=Path)
-    originals = parser.parse_args().originals
-    command = [sys.executable, "test_model.py", originals, "--quiet"]
-    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    output = ROOT / "docs" / "output" / "test_model.txt"
-    output.write_text(run.stdout.replace(f"{originals}/", ""), encoding="utf-8")
-
+    originals = parser.parse_args().originals.resolve()
+    write_output(originals)
     clips = sorted(originals.glob("*.wav"))
     views = {"empty": [], "clip": clips[4:5], "several": clips[:6]}
     with serve() as url, sync_playwright() as playwright:
@@ -51,6 +47,13 @@ def main() -> int:
                     picture(browser, url, view, files, device, scheme)
         browser.close()
     return 0
+
+
+def write_output(originals: Path) -> None:
+    """Write what test_model.py prints of a folder."""
+    command = [sys.executable, ROOT / "test_model.py", originals.name, "--quiet"]
+    run = subprocess.run(command, cwd=originals.parent, capture_output=True, text=True, check=True)
+    (ROOT / "docs" / "output" / "test_model.txt").write_text(run.stdout, encoding="utf-8")
 
 
 @contextlib.contextmanager
