@@ -121,10 +121,11 @@ def train(arguments: argparse.Namespace) -> None:
     """Read, extract, evaluate, train, and put the model folder in place."""
     import corpora
     import evaluation
+    import model_folder
     import protocols
 
     output = arguments.output or ROOT / "model" / arguments.network
-    if output.exists() and not (output / "manifest.json").exists() and any(output.iterdir()):
+    if output.exists() and not (output / model_folder.MANIFEST).exists() and any(output.iterdir()):
         raise UsageError(
             f"{output} holds something other than a model. Name another folder with --output."
         )
@@ -154,7 +155,6 @@ def train(arguments: argparse.Namespace) -> None:
 
     workers.import_tensorflow()
     import crossvalidation
-    import model_folder
     import training
     from dataset import extract
 

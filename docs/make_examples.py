@@ -51,7 +51,7 @@ def main() -> int:
 
 def write_output(originals: Path) -> None:
     """Write what test_model.py prints of a folder."""
-    command = [sys.executable, ROOT / "test_model.py", originals.name, "--quiet"]
+    command = [sys.executable, str(ROOT / "test_model.py"), originals.name, "--quiet"]
     run = subprocess.run(command, cwd=originals.parent, capture_output=True, text=True, check=True)
     (ROOT / "docs" / "output" / "test_model.txt").write_text(run.stdout, encoding="utf-8")
 
