@@ -15,10 +15,13 @@ test: $(VENV)/installed-dev
 train: $(VENV)/installed
 	$(RUN) train.py $(ARGS)
 
-# The original's claim, with and without its leak; needs RAVDESS in DATA.
+# How good it is, beside others; needs DATA with ravdess, crema-d, noise and rooms inside.
 DATA ?= data
 benchmark: $(VENV)/installed-dev
-	$(RUN) benchmarks/original_protocol.py $(DATA)
+	$(RUN) benchmarks/original_protocol.py $(DATA)/ravdess
+	$(RUN) benchmarks/opensmile_svm.py $(DATA)/ravdess $(DATA)/crema-d
+	$(RUN) benchmarks/known_voice.py $(DATA)/ravdess
+	$(RUN) benchmarks/robustness.py $(DATA)
 
 lint: $(VENV)/installed-dev
 	$(RUN) -m ruff check .

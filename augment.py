@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+import scipy.fft
 
 import audio
 from audio import SAMPLE_RATE, AudioError
@@ -68,6 +69,28 @@ class BackgroundNoise:
         start = rng.integers(len(sound))
         noise = np.resize(np.roll(sound, -start), len(waveform))
         return _mix(waveform, noise, rng.uniform(self.low_db, self.high_db))
+
+
+@dataclass(frozen=True)
+class ColouredNoise:
+    """Add noise between white and brown, of a wavering level, at a signal-to-noise ratio in dB.
+
+    Its power falls with frequency as 1 / f^a, a from 0 to 2, and its level wavers by up to 6 dB.
+    """
+
+    low_db: float
+    high_db: float
+
+    def __call__(self, waveform: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        length = scipy.fft.next_fast_len(len(waveform), real=True)
+        spectrum = scipy.fft.rfft(rng.standard_normal(length, dtype=np.float32))
+        frequencies = np.maximum(scipy.fft.rfftfreq(length, 1 / SAMPLE_RATE), 30.0)
+        spectrum *= (frequencies ** -rng.uniform(0.0, 1.0)).astype(np.float32)
+        noise = scipy.fft.irfft(spectrum, length)[: len(waveform)]
+        knots = 10 ** (rng.uniform(-6.0, 6.0, rng.integers(3, 9)) / 20)
+        place = np.linspace(0, len(knots) - 1, len(waveform))
+        level = np.interp(place, np.arange(len(knots)), knots).astype(np.float32)
+        return _mix(waveform, noise * level, rng.uniform(self.low_db, self.high_db))
 
 
 @dataclass(frozen=True)
@@ -151,6 +174,35 @@ class Room:
         direct = np.argmax(np.abs(response))
         wet = oaconvolve(waveform, response / np.float32(np.sqrt(energy)))
         return wet[direct : direct + len(waveform)].astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Reverb:
+    """Convolve with the impulse response of a room that does not exist.
+
+    Noise that dies away exponentially (Polack's model), by 60 dB in 0.1 to 0.8 s, with 0 to 15 dB
+    less energy than the direct sound. The waveform keeps its energy, about, and its length.
+    """
+
+    def __call__(self, waveform: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        from scipy.signal import oaconvolve
+
+        decay = rng.uniform(0.1, 0.8)
+        seconds = np.arange(round(decay * SAMPLE_RATE)) / SAMPLE_RATE
+        response = rng.standard_normal(len(seconds)) * 10 ** (-3 * seconds / decay)
+        response[seconds < 0.002] = 0  # before the first wall answers
+        direct = 10 ** (rng.uniform(0.0, 15.0) / 20)
+        response[0] = direct * np.linalg.norm(response)
+        response /= np.linalg.norm(response)
+        return oaconvolve(waveform, response.astype(np.float32))[: len(waveform)]
+
+
+@dataclass(frozen=True)
+class Microphone:
+    """Cut off the lows below 40 to 400 Hz and the highs above 3 to 9 kHz, as recorders do."""
+
+    def __call__(self, waveform: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        return BandLimit(rng.uniform(40, 400), rng.uniform(3000, 9000))(waveform, rng)
 
 
 @dataclass(frozen=True)

@@ -3,14 +3,16 @@
 A model folder is read, verified and run by LiteRT, or by Keras where LiteRT is not installed.
 """
 
+import copy
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 import audio
 import features
@@ -32,6 +34,18 @@ UNCERTAIN_BELOW = 0.5
 SILENCE_RMS = 1e-3
 #: A window this far, in decibel, under the loudest frame of its recording is a pause.
 PAUSE_DB = 35.0
+
+#: A person's speech under this length, in seconds, says too little about their voice.
+MIN_REFERENCE_SECONDS = 5.0
+
+#: How much of a known voice's distance from the mean of the training is taken off. The whole of it
+#: costs accuracy (docs/experiments.md): the mood of the reference goes with the voice.
+REFERENCE_SHARE = 0.25
+
+#: Where a mel band's 10th and 95th percentile lie closer than this, in decibel and on average over
+#: the bands, noise fills the gaps of speech: RAVDESS with noise at 0 dB lies below in 3 of 4 clips,
+#: at 5 dB in half of them, at 10 dB in 1 of 20, as recorded never.
+NOISY_RANGE_DB = 14.0
 
 #: Share of samples at full scale from which a recording is called clipped.
 CLIPPED_SHARE = 1e-3
@@ -89,6 +103,7 @@ class EmotionClassifier:
         self.manifest = manifest
         self.labels: tuple[str, ...] = tuple(manifest["labels"])
         self._run = run
+        self._offset: np.ndarray | None = None  # of a known voice from the mean of the training
         # Neither runtime promises that one network may run in two threads at once.
         self._lock = threading.Lock()
 
@@ -189,6 +204,50 @@ class EmotionClassifier:
                 progress(number / len(starts))
         return segments
 
+    def adapted_to(
+        self, references: Iterable[str | os.PathLike[str] | bytes | BinaryIO]
+    ) -> "EmotionClassifier":
+        """Return a classifier for one person, given recordings of their speech.
+
+        What a voice and its microphone always have is taken off its recordings, in part
+        (`REFERENCE_SHARE`): the difference between the mean of their features and that of the
+        training. Half of the training clips were seen that way, so the network knows both.
+
+        Args:
+            references: whatever `audio.load` reads.
+
+        Raises:
+            audio.AudioError: one of them cannot be read as sound, or together they hold less than
+                `MIN_REFERENCE_SECONDS` of voice.
+        """
+        window = round(WINDOW_SECONDS * audio.SAMPLE_RATE)
+        heard, seconds = [], 0.0
+        for source in references:
+            waveform = features.check(audio.load(source))
+            pause = max(SILENCE_RMS, _loudest_rms(waveform) * 10 ** (-PAUSE_DB / 20))
+            for start in range(0, len(waveform), window):
+                piece = waveform[start : start + window]
+                if len(piece) < features.MIN_SAMPLES or _loudest_rms(piece) < pause:
+                    continue
+                frames = features.trim_silence(features.extract_frames(piece))
+                heard.append(features.decibel(self._to_network(frames)))
+                seconds += len(frames) * features.HOP_LENGTH / audio.SAMPLE_RATE
+        if seconds < MIN_REFERENCE_SECONDS:
+            raise audio.AudioError(
+                f"The reference holds {seconds:.1f} s of voice; at least {MIN_REFERENCE_SECONDS:g} "
+                "s are needed to know a speaker, better half a minute. Record more."
+            )
+        adapted = copy.copy(self)  # shares the network, and the lock on it
+        mean = np.array(self.manifest["normalisation"]["mean"], np.float32)
+        adapted._offset = REFERENCE_SHARE * (np.concatenate(heard).mean(axis=0) - mean)
+        return adapted
+
+    def _to_network(self, frames: np.ndarray) -> np.ndarray:
+        """Return what the network is shown of raw frames, silence trimmed: (frames or 1, 264)."""
+        if self.manifest["network"] == "frames":
+            return frames
+        return features.mean_vector(frames)[np.newaxis]
+
     def _classify_piece(self, waveform: np.ndarray, *, silence: float) -> Prediction:
         if len(waveform) < features.MIN_SAMPLES:
             return self._nothing(
@@ -198,18 +257,33 @@ class EmotionClassifier:
         frames = features.extract_frames(waveform)
         if frames[:, features.RMS].max() < silence:
             return self._nothing("no voice found: the recording is silent")
-        if self.manifest["network"] == "frames":
-            network_input = features.trim_silence(frames)
-        else:
-            network_input = features.mean_vector(frames)[:, np.newaxis]
+        frames = features.trim_silence(frames)
+        shown = self._to_network(frames)
+        if self._offset is not None:
+            shown = features.linear(features.decibel(shown) - self._offset)
+        warning = self._warning(waveform, frames, shown)
+        if self.manifest["network"] == "vector":
+            shown = shown.T
         with self._lock:
-            probabilities = self._run(network_input[np.newaxis])[0]
+            probabilities = self._run(shown[np.newaxis])[0]
+        too_short = len(waveform) < SHORT_SECONDS * audio.SAMPLE_RATE
+        return self._prediction(probabilities, warning, uncertain=too_short)
+
+    def _warning(self, waveform: np.ndarray, frames: np.ndarray, shown: np.ndarray) -> str:
+        """Return in words what makes an answer doubtful, the worst first, or ''."""
         seconds = len(waveform) / audio.SAMPLE_RATE
         if seconds < SHORT_SECONDS:
-            warning = f"too short: {seconds:.2f} s (at least {SHORT_SECONDS} s is needed to judge)"
-        else:
-            warning = _clipping_warning(waveform)
-        return self._prediction(probabilities, warning, uncertain=seconds < SHORT_SECONDS)
+            return f"too short: {seconds:.2f} s (at least {SHORT_SECONDS} s is needed to judge)"
+        if warning := _clipping_warning(waveform):
+            return warning
+        mel = features.decibel(frames)[:, features.MEL]
+        low, high = np.percentile(mel, [10, 95], axis=0)
+        if np.mean(high - low) < NOISY_RANGE_DB:
+            return "very noisy: the voice hardly stands out of the noise"
+        normalisation = self.manifest["normalisation"]
+        if clip_distance(shown, **normalisation) > self.manifest["farthest_clip"]:
+            return "unlike the recordings that the model learned from: voice, room or microphone"
+        return ""
 
     def _prediction(
         self, probabilities: np.ndarray, warning: str, *, uncertain: bool = False
@@ -226,6 +300,17 @@ class EmotionClassifier:
 
     def _nothing(self, warning: str) -> Prediction:
         return Prediction(None, 0.0, True, dict.fromkeys(self.labels, 0.0), warning)
+
+
+def clip_distance(shown: np.ndarray, mean: ArrayLike, std: ArrayLike) -> float:
+    """Return how far a clip is from the mean of the training, in squared standard deviations.
+
+    Args:
+        shown: (frames or 1, 264) raw features as the network is shown them.
+        mean, std: (264,) of the training, in decibel.
+    """
+    distance = (features.decibel(shown).mean(axis=0) - np.asarray(mean)) / np.asarray(std)
+    return float(np.mean(np.square(distance)))
 
 
 def _litert_runner(litert: Any, file: Path) -> Callable[[np.ndarray], np.ndarray]:

@@ -97,6 +97,14 @@ def parse_name(path: AnyPath) -> Clip | None:
     return clip if clip and clip.emotion in EMOTIONS else None
 
 
+def sex(speaker: str) -> str | None:
+    """Return 'women' or 'men' where the speaker's number tells: RAVDESS' actors, men are odd."""
+    corpus, _, number = speaker.rpartition("-")
+    if corpus != "RAVDESS" or not number.isdecimal():
+        return None
+    return "men" if int(number) % 2 else "women"
+
+
 def parse_emotion(word: str) -> str | None:
     """The emotion that a word stands for ('Anger', '01_joy', 'pleasant surprise'), or None."""
     return _SYNONYMS.get(re.sub(r"[^a-z]", "", word.lower()))

@@ -1,9 +1,10 @@
 """The trainings of a protocol, side by side, each kept as soon as it is finished.
 
-A fold leaves one file with what its network said of the test clips. A fold under way leaves its
-state after every epoch (`training.fit`). So a run that was stopped, killed or cut off goes on
-where it was. The names of these files hold a digest of the split, so that other folds or
-corrected speakers never meet results that are not theirs.
+A fold is an ensemble of trainings that differ in their seed. Each of them leaves one file: its
+weights, and what it said of the validation and test clips; one under way leaves its state after
+every epoch (`training.fit`). So a run that was stopped, killed or cut off goes on where it was. The
+names of these files hold a digest of the split, so that other folds or corrected speakers never
+meet results that are not theirs.
 """
 
 import hashlib
@@ -13,16 +14,33 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, wait
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+import tensorflow as tf
+from scipy.special import softmax
 
+import dataset
 import protocols
 import workers
-from dataset import Dataset
+from classifier import EmotionClassifier
+from dataset import Dataset, Packed
 from evaluation import FoldResult
-from protocols import Split
-from training import Trained, clip_inputs, fit, predict
+from training import (
+    MEMBERS,
+    Member,
+    assemble,
+    clip_inputs,
+    fit,
+    fit_temperature,
+    label_targets,
+    logits_of,
+)
+
+if TYPE_CHECKING:
+    import keras
 
 
 @dataclass(frozen=True)
@@ -33,8 +51,8 @@ class Job:
         kind: 'frames' or 'vector'.
         dataset: clips and features.
         emotions: in label order.
-        epochs: at most.
-        folder: for finished folds and the state of unfinished ones.
+        epochs: of each training.
+        folder: for finished trainings and the state of unfinished ones.
     """
 
     kind: str
@@ -45,12 +63,52 @@ class Job:
 
 
 @dataclass(frozen=True)
+class Ensemble:
+    """The members that were trained on the same clips, and what they say.
+
+    Attributes:
+        files: of the members.
+        temperature: fitted on the validation clips.
+    """
+
+    files: Sequence[Path]
+    temperature: float
+
+    @cached_property
+    def members(self) -> list[Member]:
+        """The trained members."""
+        return [_read_member(file) for file in self.files]
+
+    def network(self) -> "keras.Model":
+        """Return the network: raw features in, calibrated probabilities out."""
+        return assemble(self.members, temperature=self.temperature)
+
+    def classifier(self, emotions: Sequence[str]) -> EmotionClassifier:
+        """Return the network in the program's inference path, to be asked about sounds."""
+        manifest = {
+            "labels": list(emotions),
+            "network": self.members[0].kind,
+            "normalisation": self.normalisation(),
+            "farthest_clip": math.inf,
+        }
+        network = self.network()
+        # Traced once for clips of all lengths, instead of layer by layer for each.
+        shape = tf.TensorSpec(network.input_shape, tf.float32)
+        run = tf.function(network, input_signature=[shape])
+        return EmotionClassifier(manifest, lambda shown: np.asarray(run(shown)))
+
+    def normalisation(self) -> dict[str, list[float]]:
+        """Return mean and standard deviation of the 264 features, as a manifest holds them."""
+        first = self.members[0]  # the others have the same: they learned from the same clips
+        return {"mean": first.mean.tolist(), "std": first.std.tolist()}
+
+
+@dataclass(frozen=True)
 class Finished:
-    """What is kept of a fold: its test result, and what its validation clips decided."""
+    """A fold: its test result, and the networks that it was tested with."""
 
     result: FoldResult
-    epochs: int
-    temperature: float
+    ensemble: Ensemble
 
 
 def run(job: Job, protocol: str, *, folds: int, seeds: Sequence[int], jobs: int) -> list[Finished]:
@@ -66,133 +124,97 @@ def run(job: Job, protocol: str, *, folds: int, seeds: Sequence[int], jobs: int)
     Raises:
         protocols.ProtocolError: the clips do not allow the protocol.
     """
-    from tqdm import tqdm
-
-    tasks = {
-        f"{protocol}-{seed}-{number}-{_digest(split.train, split.validation, split.test)}": (
-            seed,
-            split,
-        )
+    table = job.dataset.table
+    asked = [
+        (seed, split, _tasks(job, split.train, split.validation, split.test, seed))
         for seed in seeds
-        for number, split in enumerate(
-            protocols.splits(job.dataset.table, protocol, folds=folds, seed=seed)
-        )
-    }
-    todo = [name for name in tasks if not _result_file(job, name).exists()]
-    with tqdm(
-        total=len(tasks) * job.epochs,
-        initial=sum(_epochs_done(job, name) for name in tasks),
-        desc=f"{protocol}: {len(tasks)} trainings",
-        unit="epoch",
-        disable=not todo,
-    ) as bar:
-        side_by_side = max(1, min(jobs, len(todo)))
-        executor = ProcessPoolExecutor(
-            side_by_side,
-            mp_context=multiprocessing.get_context("spawn"),
-            initializer=workers.start,
-            initargs=(max(1, jobs // side_by_side),),
-        )
-        try:
-            pending = {executor.submit(_train_fold, job, name, *tasks[name]) for name in todo}
-            while pending:
-                finished, pending = wait(pending, timeout=1.0)
-                for future in finished:
-                    future.result()
-                bar.update(max(0, sum(_epochs_done(job, name) for name in tasks) - bar.n))
-        except BaseException:
-            # Not one more epoch: the last finished one of each training is on the disk.
-            for process in multiprocessing.active_children():
-                process.terminate()
-            raise
-        finally:
-            executor.shutdown(cancel_futures=True)
-    return [_read_result(job, name, *task) for name, task in tasks.items()]
+        for split in protocols.splits(table, protocol, folds=folds, seed=seed)
+    ]
+    _work(job, [task for _, _, tasks in asked for task in tasks], title=protocol, jobs=jobs)
+    finished = []
+    for seed, split, tasks in asked:
+        said = [_read(task.file) for task in tasks]
+        targets = label_targets(table, job.emotions, split.train)[split.validation]
+        temperature = fit_temperature(_mean(said, "validation"), targets)
+        probabilities = softmax(_mean(said, "test") / temperature, axis=1)
+        result = FoldResult(split.name, seed, split.test, probabilities)
+        ensemble = Ensemble([task.file for task in tasks], temperature)
+        finished.append(Finished(result, ensemble))
+    return finished
 
 
-def train_final(job: Job, speaker_folds: Sequence[Finished], *, seed: int) -> Trained:
+def train_final(job: Job, speaker_folds: Sequence[Finished], *, seed: int, jobs: int) -> Ensemble:
     """Train the network that is kept.
 
-    After an evaluation on speaker folds it learns from every clip, for as many epochs as was best
-    in the middle fold, with the geometric mean of the folds' temperatures: both were decided by
-    validation speakers. Without one, some speakers (or where there is but one, some clips) are set
-    aside to decide them.
+    After an evaluation on speaker folds it learns from every clip, and has the geometric mean of
+    the folds' temperatures, which were fitted on validation speakers. Without one, some speakers
+    (or where there is but one, some clips) are set aside to fit it on.
     """
-    from tqdm import tqdm
-
-    rows = np.arange(len(job.dataset.table))
-    validation, epochs, temperature = None, job.epochs, 1.0
-    if speaker_folds:
-        epochs = round(float(np.median([fold.epochs for fold in speaker_folds])))
-        logs = [math.log(fold.temperature) for fold in speaker_folds]
+    table = job.dataset.table
+    rows = np.arange(len(table))
+    validation = None
+    if not speaker_folds:
+        by_speaker = table.speaker.nunique() > 1
+        rows, validation = protocols.carve_validation(table, rows, by_speaker=by_speaker, seed=seed)
+    tasks = _tasks(job, rows, validation, None, seed)
+    _work(job, tasks, title="the model", jobs=jobs)
+    if validation is None:
+        logs = [math.log(fold.ensemble.temperature) for fold in speaker_folds]
         temperature = math.exp(float(np.mean(logs)))
     else:
-        by_speaker = job.dataset.table.speaker.nunique() > 1
-        rows, validation = protocols.carve_validation(
-            job.dataset.table, rows, by_speaker=by_speaker, seed=seed
-        )
-    name = f"final-{seed}-{epochs}-{_digest(rows, validation)}"
-    with tqdm(total=epochs, desc="the model", unit="epoch") as bar:
+        targets = label_targets(table, job.emotions, rows)[validation]
+        said = [_read(task.file) for task in tasks]
+        temperature = fit_temperature(_mean(said, "validation"), targets)
+    return Ensemble([task.file for task in tasks], temperature)
 
-        def show(epoch: int, loss: float) -> None:
-            bar.set_postfix(loss=f"{loss:.3f}")
-            bar.update(epoch - bar.n)
 
-        return fit(
-            job.kind,
-            job.dataset,
-            rows,
+class _Task(NamedTuple):
+    """One training: the clips it learns, watches and is tested on, and the file it leaves."""
+
+    train: np.ndarray
+    validation: np.ndarray | None
+    test: np.ndarray | None
+    seed: int
+    epochs: int
+    file: Path
+
+    @property
+    def state(self) -> Path:
+        return self.file.with_suffix(".state")
+
+    @property
+    def epoch(self) -> Path:
+        """For the progress bar. Windows lets nobody replace a state file open for a look."""
+        return self.file.with_suffix(".epoch")
+
+    def epochs_done(self) -> int:
+        if self.file.exists():
+            return self.epochs
+        try:
+            return int(self.epoch.read_text() or 0)
+        except FileNotFoundError:
+            return 0
+
+
+def _tasks(
+    job: Job,
+    train: np.ndarray,
+    validation: np.ndarray | None,
+    test: np.ndarray | None,
+    seed: int,
+) -> list[_Task]:
+    digest = _digest(train, validation, test)
+    return [
+        _Task(
+            train,
             validation,
-            emotions=job.emotions,
-            seed=seed,
-            epochs=epochs,
-            state=_state_file(job, name),
-            temperature=temperature,
-            on_epoch=show,
+            test,
+            100 * seed + member,
+            job.epochs,
+            job.folder / f"{digest}-{seed}-{member}.npz",
         )
-
-
-def _train_fold(job: Job, name: str, seed: int, split: Split) -> None:
-    def note_epoch(epoch: int, loss: float) -> None:
-        _epoch_file(job, name).write_text(str(epoch))
-
-    trained = fit(
-        job.kind,
-        job.dataset,
-        split.train,
-        split.validation,
-        emotions=job.emotions,
-        seed=seed,
-        epochs=job.epochs,
-        state=_state_file(job, name),
-        on_epoch=note_epoch,
-    )
-    tested = clip_inputs(job.kind, job.dataset, split.test)
-    file = _result_file(job, name)
-    part = file.with_suffix(f".{os.getpid()}.part")
-    with part.open("wb") as stream:
-        np.savez(
-            stream,
-            probabilities=predict(trained.joined(), tested),
-            epochs=trained.epochs,
-            temperature=trained.temperature,
-        )
-    part.replace(file)
-    _state_file(job, name).unlink()
-    _epoch_file(job, name).unlink()
-
-
-def _result_file(job: Job, name: str) -> Path:
-    return job.folder / f"{name}.npz"
-
-
-def _state_file(job: Job, name: str) -> Path:
-    return job.folder / f"{name}.state"
-
-
-def _epoch_file(job: Job, name: str) -> Path:
-    """For the progress bar. Windows lets nobody replace a state file that is open for a look."""
-    return job.folder / f"{name}.epoch"
+        for member in range(MEMBERS[job.kind])
+    ]
 
 
 def _digest(*parts: np.ndarray | None) -> str:
@@ -203,19 +225,96 @@ def _digest(*parts: np.ndarray | None) -> str:
     return digest.hexdigest()[:12]
 
 
-def _read_result(job: Job, name: str, seed: int, split: Split) -> Finished:
-    with np.load(_result_file(job, name)) as stored:
-        return Finished(
-            FoldResult(split.name, seed, split.test, stored["probabilities"]),
-            stored["epochs"].item(),
-            stored["temperature"].item(),
+def _work(job: Job, tasks: Sequence[_Task], *, title: str, jobs: int) -> None:
+    """Run the trainings that are not finished."""
+    from tqdm import tqdm
+
+    todo = [task for task in tasks if not task.file.exists()]
+    if not todo:
+        return
+    packed = job.folder / "frames.npy"
+    dataset.pack(job.dataset, packed)
+    with tqdm(
+        total=sum(task.epochs for task in tasks),
+        initial=sum(task.epochs_done() for task in tasks),
+        desc=f"{title}: {len(tasks)} trainings",
+        unit="epoch",
+    ) as bar:
+        side_by_side = max(1, min(jobs, len(todo)))
+        executor = ProcessPoolExecutor(
+            side_by_side,
+            mp_context=multiprocessing.get_context("spawn"),
+            initializer=workers.start,
+            initargs=(max(1, jobs // side_by_side),),
         )
+        try:
+            pending = {executor.submit(_train, job, packed, task) for task in todo}
+            while pending:
+                finished, pending = wait(pending, timeout=1.0)
+                for future in finished:
+                    future.result()
+                bar.update(max(0, sum(task.epochs_done() for task in tasks) - bar.n))
+        except BaseException:
+            # Not one more epoch: the last finished one of each training is on the disk.
+            for process in multiprocessing.active_children():
+                process.terminate()
+            raise
+        finally:
+            executor.shutdown(cancel_futures=True)
 
 
-def _epochs_done(job: Job, name: str) -> int:
-    if _result_file(job, name).exists():
-        return job.epochs
-    try:
-        return int(_epoch_file(job, name).read_text() or 0)
-    except FileNotFoundError:
-        return 0
+def _train(job: Job, packed: Path, task: _Task) -> None:
+    def note_epoch(epoch: int, loss: float) -> None:
+        task.epoch.write_text(str(epoch))
+
+    member = fit(
+        job.kind,
+        job.dataset.table,
+        Packed.open(packed),
+        task.train,
+        emotions=job.emotions,
+        seed=task.seed,
+        epochs=task.epochs,
+        state=task.state,
+        on_epoch=note_epoch,
+    )
+    said = {
+        name: logits_of(member, clip_inputs(job.kind, job.dataset, rows))
+        for name, rows in (("validation", task.validation), ("test", task.test))
+        if rows is not None
+    }
+    weights = {f"weight_{number}": weight for number, weight in enumerate(member.weights)}
+    part = task.file.with_suffix(f".{os.getpid()}.part")
+    with part.open("wb") as stream:
+        arrays: dict[str, Any] = {
+            "kind": member.kind,
+            "mean": member.mean,
+            "std": member.std,
+            **said,
+            **weights,
+        }
+        np.savez(stream, allow_pickle=False, **arrays)
+    part.replace(task.file)
+    task.state.unlink()
+    task.epoch.unlink()
+
+
+def _read(file: Path) -> dict[str, np.ndarray]:
+    with np.load(file) as stored:
+        return dict(stored)
+
+
+def _read_member(file: Path) -> Member:
+    stored = _read(file)
+    count = sum(name.startswith("weight_") for name in stored)
+    return Member(
+        stored["kind"].item(),
+        stored["mean"],
+        stored["std"],
+        [stored[f"weight_{number}"] for number in range(count)],
+    )
+
+
+def _mean(said: Sequence[dict[str, np.ndarray]], name: str) -> np.ndarray:
+    """Return the mean logits of an ensemble's members."""
+    return np.mean([member[name] for member in said], axis=0)

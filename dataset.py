@@ -64,6 +64,55 @@ class Dataset:
         return clips
 
 
+@dataclass(frozen=True)
+class Packed:
+    """The frames of all clips in all copies, in one file that all processes map into memory.
+
+    Attributes:
+        frames: (all frames, 264) float16 of `features.decibel`, one copy after the other.
+        starts: (copies, clips + 1) number of the first frame of each clip; the last entry of a copy
+            is where it ends.
+    """
+
+    frames: np.ndarray
+    starts: np.ndarray
+
+    @classmethod
+    def open(cls, file: Path) -> "Packed":
+        """Map a file of `pack` into memory."""
+        starts = np.load(file.with_suffix(".starts.npy"))
+        return cls(np.load(file, mmap_mode="r"), starts)
+
+    def clip(self, copy: int, row: int) -> np.ndarray:
+        """Return the frames of one clip: (frames, 264) float32."""
+        first, end = self.starts[copy, row], self.starts[copy, row + 1]
+        return self.frames[first:end].astype(np.float32)
+
+
+def pack(dataset: Dataset, file: Path) -> None:
+    """Write the frames of all copies for `Packed.open`, unless the file is there already."""
+    from tqdm import tqdm
+
+    if file.exists():
+        return
+    chunks = [chunk for copy in dataset.copies for chunk in copy]
+    lengths = [_read(chunk, "lengths") for chunk in chunks]
+    per_copy = np.concatenate(lengths).reshape(len(dataset.copies), -1)
+    ends = np.cumsum(per_copy).reshape(per_copy.shape)
+    starts = np.concatenate([ends[:, :1] - per_copy[:, :1], ends], axis=1)
+    part = file.with_suffix(f".{os.getpid()}.part")
+    shape = (int(ends[-1, -1]), len(features.FEATURE_NAMES))
+    packed = np.lib.format.open_memmap(part, mode="w+", dtype=np.float16, shape=shape)
+    place = 0
+    for chunk in tqdm(chunks, desc="training material", unit="chunk"):
+        frames = features.decibel(_read(chunk, "frames"))
+        packed[place : place + len(frames)] = frames
+        place += len(frames)
+    packed.flush()
+    np.save(file.with_suffix(".starts.npy"), starts)
+    part.replace(file)
+
+
 def extract(
     table: pd.DataFrame,
     recipes: Sequence[Recipe],

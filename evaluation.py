@@ -1,5 +1,6 @@
 """Metrics, their records, and the figures drawn from them."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ import corpora
 
 BOOTSTRAP_DRAWS = 2000
 CALIBRATION_BINS = 15
+SET_ASIDE = 0.25
 
 
 def confusion_matrix(
@@ -100,17 +102,15 @@ def records(
 ) -> list[dict[str, Any]]:
     """Return the metric records of a protocol, as a manifest holds them.
 
-    One record over all clips and, where there is song among them, one over speech alone; in the
-    cross-corpus protocol one per test corpus, over the emotions that it shares with the others.
+    One per corpus, over the emotions that its test and its training clips share, and where a
+    corpus holds song, one more over its speech alone.
     """
-    groups: list[tuple[str, list[FoldResult]]] = [("", list(results))]
-    if protocol == "cross-corpus":
-        folds = sorted({result.fold for result in results})
-        groups = [(fold, [result for result in results if result.fold == fold]) for fold in folds]
     made = []
-    for corpus, members in groups:
-        train = table[table.corpus != corpus]
-        everything = table[table.corpus == corpus] if corpus else table
+    for corpus, everything in table.groupby("corpus"):
+        train = table[table.corpus != corpus] if protocol == "cross-corpus" else table
+        members = [
+            result for result in results if protocol != "cross-corpus" or result.fold == corpus
+        ]
         for channels in [None, "speech"] if everything.channel.nunique() > 1 else [None]:
             test = everything if channels is None else everything[everything.channel == channels]
             shared = [
@@ -173,6 +173,13 @@ def report(record: dict[str, Any]) -> str:
         f"accuracy {record['accuracy']:.1%}   UAR {record['uar']:.1%} ({spread})   "
         f"ECE {record['ece']:.1%}   (recall is the accuracy of an emotion, UAR its mean)"
     )
+    worst, share = min(record["accuracy_per_speaker"].items(), key=lambda item: item[1])
+    by_sex = "".join(f", {sex} {value:.1%}" for sex, value in record["uar_by_sex"].items())
+    lines.append(
+        f"accuracy without the quarter of least certain answers "
+        f"{record['accuracy_of_surest']:.1%}; worst speaker {worst} {share:.1%}"
+        + (f"; UAR{by_sex[1:]}" if by_sex else "")
+    )
     return "\n".join(lines)
 
 
@@ -228,6 +235,23 @@ def _scores(
         "accuracy_per_speaker": {name: float(value) for name, value in per_speaker.items()},
         "confusion_matrix": matrix.tolist(),
         "reliability": reliability(confidence, correct),
+        "accuracy_of_surest": accuracy_of_surest(confidence, correct),
+        "uar_by_sex": _uar_by_sex(said),
+    }
+
+
+def accuracy_of_surest(confidence: np.ndarray, correct: np.ndarray) -> float:
+    """Return the accuracy when the `SET_ASIDE` least certain answers are set aside."""
+    kept = np.argsort(-confidence, kind="stable")[: math.ceil((1 - SET_ASIDE) * len(confidence))]
+    return float(correct[kept].mean())
+
+
+def _uar_by_sex(said: pd.DataFrame) -> dict[str, float]:
+    """Return the UAR of women and of men, where the corpus says who is what."""
+    sexes = said.speaker.map(corpora.sex)
+    return {
+        sex: uar(part.emotion, part.prediction)
+        for sex, part in said.groupby(sexes)  # None is left out
     }
 
 

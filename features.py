@@ -44,6 +44,9 @@ FEATURE_NAMES: tuple[str, ...] = (
 MEL = slice(FEATURE_NAMES.index("mel_0"), FEATURE_NAMES.index("mel_0") + N_MELS)
 RMS = FEATURE_NAMES.index("rms")
 
+#: Powers below this count as it in decibel: the floor of librosa.power_to_db.
+POWER_FLOOR = 1e-10
+
 #: The columns by kind: MFCC, their two deltas, chroma, mel, and the last four together.
 FEATURE_GROUPS = (
     slice(0, 40),
@@ -93,10 +96,8 @@ def extract_frames(waveform: np.ndarray) -> np.ndarray:
 
     features = np.empty((len(pieces), len(FEATURE_NAMES)), np.float32)
     features[:, MEL] = mel = magnitude**2 @ _mel_filters()
-    decibel = 10 * np.log10(np.maximum(mel, 1e-10))  # as power_to_db, top_db=80 included
-    mfcc = np.maximum(decibel, decibel.max() - 80) @ _dct()
-    features[:, :N_MFCC] = mfcc
-    features[:, N_MFCC : 3 * N_MFCC] = _deltas(mfcc)
+    features[:, :N_MFCC] = mfcc = mel_to_mfcc(10 * np.log10(np.maximum(mel, POWER_FLOOR)))
+    features[:, N_MFCC : 3 * N_MFCC] = deltas(mfcc)
     chroma = magnitude @ _chroma_filters(_tuning(magnitude))
     features[:, 3 * N_MFCC : MEL.start] = chroma / _or_one(chroma.max(axis=1, keepdims=True))
     features[:, MEL.stop : MEL.stop + 2] = _centroid_and_bandwidth(magnitude)
@@ -123,6 +124,33 @@ def extract_vector(waveform: np.ndarray) -> np.ndarray:
 def mean_vector(frames: np.ndarray) -> np.ndarray:
     """Return the (264,) float32 mean of (frames, 264) features over time."""
     return frames.mean(axis=0, dtype=np.float64).astype(np.float32)
+
+
+def decibel(frames: np.ndarray) -> np.ndarray:
+    """Return (frames, 264) features with mel and RMS in decibel, as a new array.
+
+    On this scale a gain, and a microphone's colouring, are a shift of all frames.
+    """
+    frames = frames.copy()
+    frames[:, MEL] = 10 * np.log10(np.maximum(frames[:, MEL], POWER_FLOOR))
+    frames[:, RMS] = 20 * np.log10(np.maximum(frames[:, RMS], POWER_FLOOR**0.5))
+    return frames
+
+
+def linear(frames: np.ndarray) -> np.ndarray:
+    """Return what `decibel` was given, but for what lay under its floor."""
+    frames = frames.copy()
+    frames[:, MEL] = 10 ** (frames[:, MEL] / 10)
+    frames[:, RMS] = 10 ** (frames[:, RMS] / 20)
+    return frames
+
+
+def mel_to_mfcc(mel: np.ndarray) -> np.ndarray:
+    """Return the MFCC of (frames, 128) mel powers in decibel: (frames, 40).
+
+    As in librosa, what is 80 dB under the loudest number is raised to there.
+    """
+    return np.maximum(mel, mel.max() - 80) @ _dct()
 
 
 def trim_silence(frames: np.ndarray) -> np.ndarray:
@@ -236,20 +264,25 @@ def _tuning(magnitude: np.ndarray) -> float:
     return float(edges[np.argmax(counts)])
 
 
-def _deltas(mfcc: np.ndarray) -> np.ndarray:
+def deltas(mfcc: np.ndarray) -> np.ndarray:
     """Return librosa.feature.delta of order 1, then 2: (frames, 2 * N_MFCC).
 
     Savitzky-Golay: a line, or a parabola, fitted to nine frames. Its highest derivative is the
     same everywhere, so the four frames at each end have that of the first, or last, whole window.
     """
+    windows = np.lib.stride_tricks.sliding_window_view(mfcc, DELTA_WIDTH, axis=0)
+    inside = np.concatenate([windows @ weights for weights in _delta_weights()], axis=1)
+    edge = DELTA_WIDTH // 2
+    return np.pad(inside, ((edge, edge), (0, 0)), mode="edge")
+
+
+@functools.cache
+def _delta_weights() -> np.ndarray:
+    """Return what nine numbers weigh in the slope of a line, and in twice a parabola's bend."""
     offset = np.arange(DELTA_WIDTH) - DELTA_WIDTH // 2
     line = np.linalg.pinv(np.vander(offset, 2))[0]
     parabola = 2 * np.linalg.pinv(np.vander(offset, 3))[0]
-    weights = np.stack([line, parabola]).astype(np.float32)
-    windows = np.lib.stride_tricks.sliding_window_view(mfcc, DELTA_WIDTH, axis=0)
-    deltas = np.einsum("tcw,dw->tdc", windows, weights, optimize=True)
-    edge = DELTA_WIDTH // 2
-    return np.pad(deltas.reshape(len(deltas), -1), ((edge, edge), (0, 0)), mode="edge")
+    return np.stack([line, parabola]).astype(np.float32)
 
 
 def _centroid_and_bandwidth(magnitude: np.ndarray) -> np.ndarray:

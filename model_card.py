@@ -18,6 +18,7 @@ from model_folder import MANIFEST
 
 ROOT = Path(__file__).parent
 SHIPPED = ("frames", "vector")
+PAGES = ("README.md", "docs/experiments.md")
 
 _PROTOCOL_WORDS = {
     "random": "known voices (random 80/20)",
@@ -75,15 +76,13 @@ def write(folder: Path, manifest: dict[str, Any]) -> None:
     """Write a model's card, README.md, and its figures into its folder."""
     figures = []
     for record in manifest["metrics"]:
-        # One figure per protocol: of all clips, not of speech alone.
-        name = f"confusion-{record['protocol']}.png"
-        if record["protocol"] == "cross-corpus" or name in figures:
-            continue
+        asked = re.sub(r"[^a-z0-9]+", "-", f"{record['protocol']} {record['test']}".lower())
+        name = f"confusion-{asked}.png"
         figures.append(name)
         matrix = np.array(record["confusion_matrix"])
         evaluation.plot_confusion(matrix, record["emotions"], folder / name)
         if record["protocol"] == "speaker":
-            figures.append("reliability-speaker.png")
+            figures.append(f"reliability-{asked}.png")
             evaluation.plot_reliability(record["reliability"], folder / figures[-1])
     (folder / "README.md").write_text(_card(manifest, figures), encoding="utf-8")
 
@@ -153,26 +152,28 @@ def results_table(manifests: Iterable[dict[str, Any]]) -> str:
             f"{len(record['seeds'])} × {record['folds']}",
         ]
         for manifest in manifests
-        for record in sorted(manifest["metrics"], key=lambda r: (r["test"], r["protocol"]))
+        for record in _sorted(manifest["metrics"])
     ]
     head = ["model", "tested on", "question", "UAR %", "95 %", "accuracy %", "ECE %"]
     return _markdown([*head, "seeds × folds"], rows)
 
 
-def f1_table(manifests: Iterable[dict[str, Any]]) -> str:
+def _sorted(records: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return records with the protocols of one test set beside each other."""
+    return sorted(records, key=lambda record: (record["test"], record["protocol"]))
+
+
+def f1_table(manifests: Sequence[dict[str, Any]]) -> str:
     """Return the F1 per emotion of some models, protocol beside protocol, as a Markdown table."""
+    emotions = manifests[0]["labels"]
     rows = []
-    emotions: list[str] = []
     for manifest in manifests:
-        seen = set()
-        for record in manifest["metrics"]:
-            if record["protocol"] in seen:
-                continue
-            seen.add(record["protocol"])
-            emotions = manifest["labels"]
-            scores = [f"{record['f1_per_emotion'].get(e, float('nan')):.2f}" for e in emotions]
-            rows.append([f"`{manifest['name']}`", _PROTOCOL_WORDS[record["protocol"]], *scores])
-    return _markdown(["model", "F1", *emotions], rows)
+        for record in _sorted(manifest["metrics"]):
+            f1 = record["f1_per_emotion"]
+            scores = [f"{f1[emotion]:.2f}" if emotion in f1 else "–" for emotion in emotions]
+            question = _PROTOCOL_WORDS[record["protocol"]]
+            rows.append([f"`{manifest['name']}`", record["test"], question, *scores])
+    return _markdown(["model", "tested on", "question", *emotions], rows)
 
 
 def original_table() -> str:
@@ -183,6 +184,115 @@ def original_table() -> str:
         for row in results["rows"]
     ]
     return _markdown(["the original's recipe", "accuracy %", "of speech alone %"], rows)
+
+
+def ravdess_table() -> str:
+    """Return what networks trained on RAVDESS alone reach, beside openSMILE on the same splits."""
+    baseline = json.loads((ROOT / "benchmarks/results/opensmile_svm.json").read_text("utf-8"))
+    found = [
+        (f"openSMILE {record['features']}, linear SVM", record)
+        for record in baseline["records"]
+        if record["train"] == "RAVDESS speech and song" and record["protocol"] != "cross-corpus"
+    ]
+    for file in sorted((ROOT / "results").glob("ravdess-*.json")):
+        result = json.loads(file.read_text("utf-8"))
+        found += [(f"`{result['network']}`", record) for record in result["metrics"]]
+    question = {1: "known voices (random 80/20)", 5: "unheard: Luna's 5 folds"}
+    question[6] = "unheard: EmoBox's 6 folds"
+    rows = [
+        [
+            record["test"],
+            question[record["folds"]],
+            name,
+            _percent(record["uar"], record["uar_std"]),
+            _interval(record["uar_interval"]),
+            _percent(record["accuracy"]),
+            f"{len(record['seeds'])}",
+        ]
+        for name, record in sorted(
+            found, key=lambda pair: (pair[1]["test"], pair[1]["folds"], pair[1]["uar"])
+        )
+    ]
+    head = ["tested on", "question", "system", "UAR %", "95 %", "accuracy %", "seeds"]
+    return _markdown(head, rows)
+
+
+def fairness_table(manifests: Iterable[dict[str, Any]]) -> str:
+    """Return how unheard voices fare by sex, the worst of them, and what doubt is worth."""
+    rows = []
+    for manifest in manifests:
+        for record in manifest["metrics"]:
+            if record["protocol"] != "speaker":
+                continue
+            by_sex = [
+                _percent(record["uar_by_sex"][sex]) if record["uar_by_sex"] else "unknown"
+                for sex in ("women", "men")
+            ]
+            gain = 100 * (record["accuracy_of_surest"] - record["accuracy"])
+            worst = min(record["accuracy_per_speaker"].values())
+            name = f"`{manifest['name']}`"
+            rows.append([name, record["test"], *by_sex, _percent(worst), f"+{gain:.1f}"])
+    head = ["model", "tested on", "UAR % of women", "of men", "accuracy % of the worst voice"]
+    return _markdown([*head, "accuracy points gained without the least certain quarter"], rows)
+
+
+def known_voice_table() -> str:
+    """Return the table of benchmarks/known_voice.py."""
+    results = json.loads((ROOT / "benchmarks/results/known_voice.json").read_text("utf-8"))
+    rows = [
+        [
+            row["reference"],
+            _percent(row["uar_alone"]),
+            _percent(row["uar_adapted"]),
+            f"{row['actors_that_lost']} of 24",
+        ]
+        for row in results["rows"]
+    ]
+    return _markdown(["half a minute of", "UAR % without", "with it", "actors that lost"], rows)
+
+
+def robustness_table() -> str:
+    """Return the groups of benchmarks/robustness.py."""
+    results = json.loads((ROOT / "benchmarks/results/robustness.json").read_text("utf-8"))
+    rows = [
+        [
+            name,
+            str(group["conditions"]),
+            _percent(group["unchanged"]),
+            _percent(group["unchanged_certain"]),
+            f"{group['worst']}: {_percent(group['worst_unchanged'])}",
+        ]
+        for name, group in results["groups"].items()
+    ]
+    head = ["changes", "conditions", "unchanged %", "of the certain ones %", "worst"]
+    return _markdown(head, rows)
+
+
+def experiments_table() -> str:
+    """Return what was tried on inner validation, as a Markdown table."""
+    rows = [
+        [
+            row["what"],
+            *(_maybe(row[key]) for key in ("speech", "both", "known_voice", "to_crema_d")),
+        ]
+        for row in _experiments()["rows"]
+    ]
+    return _markdown(["network and recipe", "speech", "both", "known voice", "to CREMA-D"], rows)
+
+
+def references_table() -> str:
+    """Return what references of a speaker were worth on inner validation, as a Markdown table."""
+    references = _experiments()["references"]
+    rows = [[row["reference"], *map(_percent, row["uar"])] for row in references["rows"]]
+    return _markdown(["reference", *(f"{share:g}" for share in references["shares"])], rows)
+
+
+def _experiments() -> dict[str, Any]:
+    return json.loads((ROOT / "results" / "experiments.json").read_text("utf-8"))
+
+
+def _maybe(value: float | None) -> str:
+    return "" if value is None else _percent(value)
 
 
 def _markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -210,6 +320,12 @@ def fill(text: str) -> str:
         "results": lambda: results_table(manifests),
         "f1": lambda: f1_table(manifests),
         "original": original_table,
+        "ravdess": ravdess_table,
+        "fairness": lambda: fairness_table(manifests),
+        "known_voice": known_voice_table,
+        "robustness": robustness_table,
+        "experiments": experiments_table,
+        "references": references_table,
     }
 
     def block(match: re.Match[str]) -> str:
@@ -223,12 +339,13 @@ def fill(text: str) -> str:
 
 
 def main() -> int:
-    """Write the shipped models' cards and the README's tables."""
+    """Write the shipped models' cards and the tables of the pages."""
     for name in SHIPPED:
         folder = ROOT / "model" / name
         write(folder, json.loads((folder / MANIFEST).read_text("utf-8")))
-    readme = ROOT / "README.md"
-    readme.write_text(fill(readme.read_text("utf-8")), encoding="utf-8")
+    for name in PAGES:
+        page = ROOT / name
+        page.write_text(fill(page.read_text("utf-8")), encoding="utf-8")
     return 0
 
 

@@ -87,6 +87,8 @@ def write(
     *,
     kind: str,
     emotions: Sequence[str],
+    normalisation: dict[str, list[float]],
+    farthest_clip: float,
     table: "pd.DataFrame",
     records: Sequence[dict[str, Any]],
     training: dict[str, Any],
@@ -98,6 +100,10 @@ def write(
         network: raw features → probabilities (`network.join`).
         kind: 'frames' or 'vector'.
         emotions: in label order.
+        normalisation: `mean` and `std` of the 264 features in training, mel and RMS in decibel;
+            the network applies them itself.
+        farthest_clip: recordings farther than this from the mean are warned of
+            (`classifier.clip_distance`).
         table: the clips that it was trained on.
         records: metric records (`evaluation.records`).
         training: how it was trained: seed, epochs, temperature, ...
@@ -123,14 +129,12 @@ def write(
             "labels": list(emotions),
             "feature_version": features.FEATURE_VERSION,
             "sample_rate": SAMPLE_RATE,
-            "normalisation": "inside the network",
+            "normalisation": normalisation,
+            "farthest_clip": farthest_clip,
             "parameters": network.count_params(),
             "corpora": evaluation.summarise(table),
             "training": training,
-            "versions": {
-                "python": platform.python_version(),
-                **{package: version(package) for package in _PACKAGES},
-            },
+            "versions": versions(),
             "files": {name: _sha256(new / name) for name in FILES},
             "metrics": list(records),
         }
@@ -140,6 +144,14 @@ def write(
         _put_in_place(new, folder)
     finally:
         shutil.rmtree(new, ignore_errors=True)
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that a training depends on."""
+    return {
+        "python": platform.python_version(),
+        **{package: version(package) for package in _PACKAGES},
+    }
 
 
 def _sha256(file: Path) -> str:

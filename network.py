@@ -2,23 +2,24 @@
 
 Both are built from two parts. The `frontend` takes the raw numbers of `features.py`, puts powers
 on a decibel scale where the network wants that, and standardises each of the 264 features with the
-mean and standard deviation of the training clips. The `body` learns. Training runs on the body
-alone, over features that went through the frontend once; `join` makes one network of both, and
-that is what is saved: raw features in, calibrated probabilities out.
+mean and standard deviation of the training clips. The `body` learns, and several bodies that
+learned from different draws are an ensemble. Training runs on a body alone, over features that went
+through the frontend's steps before; `join` makes one network of frontend and bodies, and that is
+what is saved: raw features in, calibrated probabilities out.
 
 Only built-in Keras layers and operations are used, so a saved network loads in Keras' safe mode.
 """
 
 import math
+from collections.abc import Sequence
 
 import keras
 import numpy as np
 from keras import layers, ops
 
-from features import FEATURE_NAMES, MEL, RMS
+from features import FEATURE_NAMES, MEL, POWER_FLOOR, RMS
 
 N_FEATURES = len(FEATURE_NAMES)
-_POWER_FLOOR = 1e-10  # the floor of librosa.power_to_db
 
 # Deviations under this (in units of the feature) mean a feature that never changed in training:
 # it is left at its distance from the mean instead of being blown up.
@@ -28,25 +29,19 @@ _MIN_STD = 1e-6
 def frames_frontend(mean: np.ndarray, std: np.ndarray) -> keras.Model:
     """Return (batch, frames, 264) raw → (batch, frames, 264) standardised, mel and RMS in decibel.
 
-    Frames in which all 264 numbers are 0 are padding (silence is not: its first MFCC is about
-    -1100) and come out as zeros, the mean of every feature.
+    The scale is that of `features.decibel`. Frames in which all 264 numbers are 0 are padding
+    (silence is not: its first MFCC is about -1100) and come out as zeros, the mean of every
+    feature.
 
     Args:
         mean, std: (264,) of the training frames, mel and RMS in decibel.
     """
     raw = keras.Input((None, N_FEATURES))
     is_frame = ops.cast(ops.any(ops.not_equal(raw, 0.0), axis=-1, keepdims=True), "float32")
-    decibel = 10.0 / math.log(10.0)
-    mel = decibel * ops.log(ops.maximum(raw[..., MEL], _POWER_FLOOR))
-    rms = 2 * decibel * ops.log(ops.maximum(raw[..., RMS : RMS + 1], _POWER_FLOOR**0.5))
-    compressed = ops.concatenate(
-        [raw[..., : MEL.start], mel, raw[..., MEL.stop : RMS], rms], axis=-1
-    )
-    standardised = layers.Normalization(mean=mean, variance=_variance(std))(compressed)
-    return keras.Model(raw, standardised * is_frame, name="frontend")
+    return keras.Model(raw, _standardise(raw, mean, std) * is_frame, name="frontend")
 
 
-def frames_body(n_emotions: int, *, channels: int = 128) -> keras.Model:
+def frames_body(n_emotions: int, *, channels: int = 120) -> keras.Model:
     """Return the temporal 1D-CNN: (batch, frames, 264) standardised → (batch, emotions) logits.
 
     One strided convolution, residual blocks of growing dilation, and attentive statistics pooling
@@ -65,30 +60,26 @@ def frames_body(n_emotions: int, *, channels: int = 128) -> keras.Model:
     for dilation in (1, 2, 4):
         # Padding is set back to zero after each block, so that a clip's result does not depend
         # on the length of the longest clip in its batch.
-        x = (x + layers.SpatialDropout1D(0.1)(convolve(x, dilation_rate=dilation))) * is_frame
+        x = (x + convolve(x, dilation_rate=dilation)) * is_frame
 
     attention = layers.Dense(channels)(layers.Dense(64, activation="tanh")(x))
     weight = ops.softmax(attention - 1e4 * (1.0 - is_frame), axis=1)
     mean = ops.sum(weight * x, axis=1)
     variance = ops.sum(weight * x * x, axis=1) - mean * mean
     pooled = ops.concatenate([mean, ops.sqrt(ops.maximum(variance, 1e-5))], axis=-1)
-    pooled = layers.Dropout(0.4)(layers.BatchNormalization()(pooled))
+    pooled = layers.Dropout(0.2)(layers.BatchNormalization()(pooled))
     return keras.Model(features, layers.Dense(n_emotions)(pooled), name="body")
 
 
 def vector_frontend(mean: np.ndarray, std: np.ndarray) -> keras.Model:
-    """Return (batch, 264, 1) raw vectors → (batch, 264, 1) standardised.
-
-    The spread is that of frames, not of vectors: the mean of a delta over a clip is next to zero,
-    and its own spread is chance, which would be blown up to the size of everything else.
+    """Return (batch, 264, 1) raw vectors → (batch, 264, 1) standardised, mel and RMS in decibel.
 
     Args:
-        mean: (264,) of the training vectors.
-        std: (264,) of the training frames.
+        mean, std: (264,) of the training vectors, mel and RMS in decibel.
     """
     raw = keras.Input((N_FEATURES, 1))
-    standardised = layers.Normalization(axis=1, mean=mean, variance=_variance(std))(raw)
-    return keras.Model(raw, standardised, name="frontend")
+    standardised = _standardise(layers.Reshape((1, N_FEATURES))(raw), mean, std)
+    return keras.Model(raw, layers.Reshape((N_FEATURES, 1))(standardised), name="frontend")
 
 
 def vector_body(n_emotions: int) -> keras.Model:
@@ -109,18 +100,33 @@ def vector_body(n_emotions: int) -> keras.Model:
     return keras.Model(vector, layers.Dense(n_emotions)(layers.Flatten()(x)), name="body")
 
 
-def join(frontend: keras.Model, body: keras.Model, *, temperature: float) -> keras.Model:
+def join(
+    frontend: keras.Model, bodies: Sequence[keras.Model], *, temperature: float
+) -> keras.Model:
     """Return the network that is saved: raw features → probabilities.
 
     Args:
-        frontend, body: of the same kind.
+        frontend, bodies: of the same kind. The mean of the bodies' logits is the ensemble's.
         temperature: the logits are divided by it before the softmax, which makes the probabilities
             as large as the network is right (Guo et al., ICML 2017).
     """
     raw = keras.Input(frontend.input_shape[1:], name="features")
-    probabilities = layers.Softmax(name="probabilities")(body(frontend(raw)) / temperature)
-    return keras.Model(raw, probabilities, name="network")
+    standardised = frontend(raw)
+    # The same layers without the compiled bodies' optimizers, which would be saved with them.
+    members = [
+        keras.Model(body.input, body.output, name=f"body_{number}")
+        for number, body in enumerate(bodies)
+    ]
+    logits = sum(member(standardised) for member in members) / (len(members) * temperature)
+    return keras.Model(raw, layers.Softmax(name="probabilities")(logits), name="network")
 
 
-def _variance(std: np.ndarray) -> np.ndarray:
-    return np.where(std < _MIN_STD, 1.0, np.square(std))
+def _standardise(raw: keras.KerasTensor, mean: np.ndarray, std: np.ndarray) -> keras.KerasTensor:
+    decibel = 10.0 / math.log(10.0)
+    mel = decibel * ops.log(ops.maximum(raw[..., MEL], POWER_FLOOR))
+    rms = 2 * decibel * ops.log(ops.maximum(raw[..., RMS : RMS + 1], POWER_FLOOR**0.5))
+    compressed = ops.concatenate(
+        [raw[..., : MEL.start], mel, raw[..., MEL.stop : RMS], rms], axis=-1
+    )
+    variance = np.where(std < _MIN_STD, 1.0, np.square(std))
+    return layers.Normalization(mean=mean, variance=variance)(compressed)

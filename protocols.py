@@ -35,8 +35,11 @@ RAVDESS_FOLDS: dict[int, list[tuple[int, ...]]] = {
     ],
 }
 
+#: With this number of folds CREMA-D's are fixed, too: by the remainder of the speaker's number.
+CREMA_D_FOLDS = 5
+
 TEST_SHARE = 0.2  # of the random protocol
-VALIDATION_SHARE = 0.15  # of the training clips, or of the training speakers
+VALIDATION_SHARE = 0.1  # of the training clips, or of the training speakers
 
 
 class ProtocolError(ValueError):
@@ -59,9 +62,9 @@ def splits(table: pd.DataFrame, protocol: str, *, folds: int, seed: int) -> list
     Args:
         table: of `corpora.scan`.
         protocol: 'random', 'speaker' or 'cross-corpus'.
-        folds: number of speaker folds; the other protocols know their own number. With RAVDESS
-            alone, 6 and 5 are the published `RAVDESS_FOLDS`.
-        seed: of everything that is drawn.
+        folds: number of speaker folds; the other protocols know their own number. RAVDESS is cut
+            into its published `RAVDESS_FOLDS`, CREMA-D with `CREMA_D_FOLDS` into fixed ones.
+        seed: of everything else that is drawn.
 
     Raises:
         ProtocolError: too few clips, speakers or corpora.
@@ -69,7 +72,7 @@ def splits(table: pd.DataFrame, protocol: str, *, folds: int, seed: int) -> list
     if protocol == "random":
         tests = [("80/20", _draw_random(table, np.arange(len(table)), TEST_SHARE, seed))]
     elif protocol == "speaker":
-        tests = _speaker_tests(table, folds, seed)
+        tests = _speaker_tests(table, folds)
     else:
         names = sorted(table.corpus.unique())
         if len(names) < 2:
@@ -157,18 +160,8 @@ def _draw_random(table: pd.DataFrame, rows: np.ndarray, share: float, seed: int)
     return np.sort(drawn)
 
 
-def _speaker_tests(table: pd.DataFrame, folds: int, seed: int) -> list[tuple[str, np.ndarray]]:
-    if set(table.corpus) == {"RAVDESS"} and folds in RAVDESS_FOLDS:
-        tests = []
-        for actors in RAVDESS_FOLDS[folds]:
-            speakers = [f"RAVDESS-{actor:02d}" for actor in actors]
-            rows = np.flatnonzero(table.speaker.isin(speakers))
-            if len(rows):
-                tests.append((" ".join(str(actor) for actor in actors), rows))
-        if len(tests) > 1:
-            return tests
-    from sklearn.model_selection import StratifiedGroupKFold
-
+def _speaker_tests(table: pd.DataFrame, folds: int) -> list[tuple[str, np.ndarray]]:
+    """Return the test rows of each fold: fixed folds where there are any, drawn ones otherwise."""
     found = table.speaker.nunique()
     if found < max(3, folds):
         raise ProtocolError(
@@ -176,12 +169,52 @@ def _speaker_tests(table: pd.DataFrame, folds: int, seed: int) -> list[tuple[str
             f"found {found}. Add recordings of other people, or ask for fewer --folds "
             "(at least 2), or --evaluate random."
         )
-    kfold = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
-    parts = kfold.split(table.path, table.emotion, groups=table.speaker)
+    fold = table.speaker.map(_fixed_folds(folds)).fillna(-1).to_numpy(int)
+    if len(np.unique(fold[fold >= 0])) < 2:  # a few of the actors: their folds are of no use
+        fold[:] = -1
+    rest = np.flatnonzero(fold < 0)
+    if len(rest):
+        fold[rest] = _draw_folds(table.iloc[rest], folds)
+    tests = [(number, np.flatnonzero(fold == number)) for number in range(folds)]
+    tests = [(number, test) for number, test in tests if len(test)]
+    if set(table.corpus) == {"RAVDESS"} and not len(rest):
+        actors = RAVDESS_FOLDS[folds]
+        return [(" ".join(map(str, actors[number])), test) for number, test in tests]
+    return [(f"fold {number + 1}", test) for number, test in tests]
+
+
+def _fixed_folds(folds: int) -> dict[str, int]:
+    """Return the fold, from 0, of the speakers whose folds are fixed for this number of folds."""
+    fixed = {
+        f"RAVDESS-{actor:02d}": number
+        for number, actors in enumerate(RAVDESS_FOLDS.get(folds, []))
+        for actor in actors
+    }
+    if folds == CREMA_D_FOLDS:
+        fixed |= {f"CREMA-D-{speaker}": speaker % folds for speaker in range(1001, 1092)}
+    return fixed
+
+
+def _draw_folds(table: pd.DataFrame, folds: int) -> np.ndarray:
+    """Return the fold, from 0, of each clip: a speaker's clips in one, emotions balanced.
+
+    Drawn the same whatever the seed of a training, so that seeds can be compared.
+    """
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    speakers = np.sort(table.speaker.unique())
+    if len(speakers) < folds:
+        return np.searchsorted(speakers, table.speaker) % folds
+    fold = np.empty(len(table), int)
+    kfold = StratifiedGroupKFold(folds, shuffle=True, random_state=0)
     try:
-        return [(f"fold {number}", test) for number, (_, test) in enumerate(parts, 1)]
+        for number, (_, test) in enumerate(
+            kfold.split(table.path, table.emotion, groups=table.speaker)
+        ):
+            fold[test] = number
     except ValueError:
         raise ProtocolError(
             f"Found at most {table.emotion.value_counts().iloc[0]} clips of one emotion: too few "
             f"for {folds} folds. Ask for fewer --folds, or add recordings."
         ) from None
+    return fold

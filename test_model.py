@@ -85,6 +85,12 @@ def _parser() -> argparse.ArgumentParser:
         help="write report.md, results.csv and, where emotions are known, confusion.png",
     )
     add(
+        "--speaker-reference",
+        metavar="PATH",
+        help="sound or folder of sounds, half a minute or more in all, of the one person who "
+        "speaks in all recordings: what that voice always has is taken off",
+    )
+    add(
         "--segments",
         action="store_true",
         help="classify windows of a few seconds instead of whole recordings",
@@ -129,6 +135,7 @@ def _run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
 
     import inputs
     import results
+    from audio import AudioError
     from classifier import ModelError
 
     if options.output and os.path.realpath(options.output) in map(os.path.realpath, options.paths):
@@ -142,9 +149,12 @@ def _run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
         parser.print_help()
         return WRONG_USAGE
     try:
-        classifier = _classifier(options.model)
+        classifier = _classifier(options.model, options.speaker_reference)
         if options.report:
             options.report.mkdir(parents=True, exist_ok=True)
+    except AudioError as error:
+        print(f"test_model.py: --speaker-reference: {error}", file=sys.stderr)
+        return WRONG_USAGE
     except (ModelError, OSError) as error:
         print(f"test_model.py: {error}", file=sys.stderr)
         return WRONG_USAGE
@@ -217,28 +227,37 @@ def _stream(files: "Sequence[Input]", options: argparse.Namespace) -> "Iterator[
         jobs = 1 if len(files) < FILES_WORTH_PROCESSES else joblib.cpu_count()
     if jobs == 1:
         for file in files:
-            yield _classify(file, options.model, options.segments)
+            yield _classify(file, options.model, options.speaker_reference, options.segments)
         return
-    tasks = (joblib.delayed(_classify)(file, options.model, options.segments) for file in files)
+    classify = joblib.delayed(_classify)
+    tasks = (
+        classify(file, options.model, options.speaker_reference, options.segments) for file in files
+    )
     with workers.deaf_to_interrupts():
         stream = joblib.Parallel(n_jobs=jobs, return_as="generator")(tasks)
     yield from stream
 
 
 @functools.lru_cache(maxsize=1)  # once per process
-def _classifier(model: str) -> "EmotionClassifier":
+def _classifier(model: str, reference: str | None) -> "EmotionClassifier":
+    import inputs
     from classifier import EmotionClassifier
 
-    return EmotionClassifier.load(model)
+    classifier = EmotionClassifier.load(model)
+    if reference is None:
+        return classifier
+    return classifier.adapted_to(inputs.read(file) for file in inputs.collect([reference]))
 
 
-def _classify(file: "Input", model: str, segments: bool) -> "list[results.Row]":
+def _classify(
+    file: "Input", model: str, reference: str | None, segments: bool
+) -> "list[results.Row]":
     """Return the row of a file or, with `segments`, those of its windows."""
     import audio
     import inputs
     import results
 
-    classifier = _classifier(model)
+    classifier = _classifier(model, reference)
     try:
         waveform = audio.load(inputs.read(file))
         if not segments:

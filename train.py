@@ -8,6 +8,7 @@ epoch of an unfinished one. Stop with Ctrl-C at any time; the same command goes 
 """
 
 import argparse
+import json
 import logging
 import os
 import sys
@@ -18,6 +19,7 @@ from typing import Any
 ROOT = Path(__file__).parent
 DATA = ROOT / "data"
 CACHE = ROOT / ".cache"
+RESULTS = ROOT / "results"
 
 NETWORKS = ("frames", "vector")
 PROTOCOLS = ("random", "speaker", "cross-corpus", "none")
@@ -57,7 +59,7 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         default=[0],
         help="evaluate once with each; the model that is kept has the first (default: 0)",
     )
-    parser.add_argument("--epochs", type=_at_least(1), help="passes over the clips, at most")
+    parser.add_argument("--epochs", type=_at_least(1), help="passes over the clips")
     parser.add_argument(
         "--jobs",
         type=_at_least(1),
@@ -160,7 +162,7 @@ def train(arguments: argparse.Namespace) -> None:
 
     dataset = extract(
         table,
-        training.RECIPES[arguments.network],
+        training.RECIPES,
         cache=CACHE / "features",
         seed=arguments.seed[0],
         jobs=arguments.jobs,
@@ -179,27 +181,53 @@ def train(arguments: argparse.Namespace) -> None:
         if protocol == "speaker":
             speaker_folds = finished
         results = [fold.result for fold in finished]
-        records += evaluation.records(dataset.table, protocol, emotions, results)
-    trained = crossvalidation.train_final(job, speaker_folds, seed=arguments.seed[0])
+        found = evaluation.records(dataset.table, protocol, emotions, results)
+        records += found
+        folds = arguments.folds if protocol == "speaker" else ""
+        _write_results(
+            RESULTS / f"{output.name}-{protocol}{folds}.json",
+            {
+                "name": output.name,
+                "network": arguments.network,
+                "corpora": evaluation.summarise(dataset.table),
+                "training": {"epochs": epochs, "members": len(finished[0].ensemble.files)},
+                "versions": model_folder.versions(),
+                "metrics": found,
+            },
+        )
+    trained = crossvalidation.train_final(
+        job, speaker_folds, seed=arguments.seed[0], jobs=arguments.jobs
+    )
+    (run / "frames.npy").unlink(missing_ok=True)
     model_folder.write(
         output,
-        trained.joined(),
+        trained.network(),
         kind=arguments.network,
         emotions=emotions,
+        normalisation=trained.normalisation(),
+        farthest_clip=training.farthest_clip(trained.members[0], dataset),
         table=dataset.table,
         records=records,
         training={
             "seed": arguments.seed[0],
-            "epochs": trained.epochs,
+            "epochs": epochs,
+            "members": len(trained.files),
             "temperature": trained.temperature,
-            "recipe": [str(recipe) for recipe in training.RECIPES[arguments.network]],
+            "recipe": [str(recipe) for recipe in training.RECIPES],
         },
     )
-    for state in run.glob("final-*.state"):
-        state.unlink()
     for record in records:
         print("\n" + evaluation.report(record))
     print(f"\nThe model is in {output}")
+
+
+def _write_results(file: Path, content: dict[str, Any]) -> None:
+    """Write what an evaluation found: the README's tables are made of such files."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    part = file.with_suffix(f".{os.getpid()}.part")
+    part.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    part.replace(file)
+    print(f"Its figures are in {file}")
 
 
 if __name__ == "__main__":

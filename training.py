@@ -1,7 +1,8 @@
 """One network trained on some clips of a dataset, watched on others.
 
 A training writes its state after every epoch. Started again with the same arguments it goes on
-where it was stopped, with the same result as if it had never stopped.
+where it was stopped, with the same result as if it had never stopped. Several trainings that
+differ in their seed alone are the members of an ensemble: `crossvalidation` runs them.
 """
 
 import hashlib
@@ -14,76 +15,86 @@ from typing import Any
 
 import keras
 import numpy as np
+import pandas as pd
 import tensorflow as tf
+from keras import ops
 
 import network
-from augment import BandLimit, NoiseAtSNR, Pitch, Shift, Speed, WhiteNoise
-from dataset import Dataset, Recipe, Sometimes
-from evaluation import uar
-from features import FEATURE_GROUPS, MEL, N_MELS, RMS
+from augment import ColouredNoise, Microphone, Reverb, Speed
+from classifier import clip_distance
+from dataset import Dataset, Packed, Recipe, Sometimes
+from distort import distort
+from features import FEATURE_GROUPS, MEL, N_MELS, decibel, linear, mean_vector
 from network import N_FEATURES
 
 # ---------------------------------------------------------------------------------------------
-# The recipes of the two networks. Nothing below is chosen on test clips.
+# The recipes of the two networks. Nothing below is chosen on test clips: docs/experiments.md.
 
 _COPY: Recipe = (
-    Sometimes(0.8, Speed(0.86, 1.16)),  # other voices: pitch, formants and tempo move together
-    Sometimes(0.25, Pitch(-2.0, 2.0)),
-    Sometimes(0.5, NoiseAtSNR(8.0, 30.0)),
-    Sometimes(0.1, BandLimit()),  # the telephone
+    Sometimes(0.8, Speed(0.85, 1.18)),  # other voices: pitch, formants and tempo move together
+    Sometimes(0.3, Reverb()),
+    Sometimes(0.5, ColouredNoise(5.0, 35.0)),
+    Sometimes(0.15, Microphone()),
 )
-RECIPES: dict[str, tuple[Recipe, ...]] = {
-    "frames": ((), _COPY, _COPY, _COPY, _COPY),
-    "vector": ((), (Sometimes(1.0, WhiteNoise()),), (Sometimes(1.0, Shift()),)),  # the original's
-}
-EPOCHS = {"frames": 40, "vector": 100}
+RECIPES: tuple[Recipe, ...] = ((), _COPY, _COPY, _COPY, _COPY)
+EPOCHS = {"frames": 40, "vector": 24}
+MEMBERS = {"frames": 2, "vector": 1}  # of the ensemble
 
-# vector: as in the original, but that early stopping watches the UAR of validation clips.
-VECTOR_BATCH = 64
-VECTOR_LEARNING_RATE = 1e-3
-VECTOR_PATIENCE = 10
-
-# frames
 BATCH = 32
-LEARNING_RATE = 2e-3  # peak of a cosine schedule
+LEARNING_RATE = {"frames": 3e-3, "vector": 1e-3}  # peak of a cosine schedule
 WARMUP_EPOCHS = 2
 WEIGHT_DECAY = 1e-4
 EMA_MOMENTUM = 0.998
-LABEL_SMOOTHING = 0.1
+LABEL_SMOOTHING = 0.05
 CROP_FRAMES = 128  # 3 s: longer clips are cut at random, shorter ones padded
-GAIN_DB = 6.0
 MIXUP = 0.3  # both parameters of mixup's beta distribution (Zhang et al., ICLR 2018)
+MIXUP_SHARE = 0.25  # of the batches
+KNOWN_SPEAKER_SHARE = 0.5  # of the clips of `frames`: the mean of their speaker is taken off
 # ---------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class Trained:
-    """A trained network and what its validation clips said.
+class Member:
+    """A trained member of an ensemble, in plain arrays.
 
     Attributes:
-        frontend, body: the two halves of the network (`network.join`).
-        temperature: fitted on the validation clips.
-        epochs: after which validation was best (`vector`), or all that were run (`frames`).
+        kind: 'frames' or 'vector'.
+        mean, std: (264,) of the training clips, in decibel.
+        weights: of the body, in Keras' order.
     """
 
-    frontend: keras.Model
-    body: keras.Model
-    temperature: float
-    epochs: int
+    kind: str
+    mean: np.ndarray
+    std: np.ndarray
+    weights: list[np.ndarray]
 
-    def joined(self) -> keras.Model:
-        """Return the network that is saved: raw features in, calibrated probabilities out."""
-        # The same layers without the compiled body's optimizer, which would be saved with them.
-        body = keras.Model(self.body.input, self.body.output, name="body")
-        return network.join(self.frontend, body, temperature=self.temperature)
+    def frontend(self) -> keras.Model:
+        """Return the half of the network that was not trained."""
+        return _FRONTENDS[self.kind](self.mean, self.std)
+
+    def body(self) -> keras.Model:
+        """Return the half of the network that was trained."""
+        body = _BODIES[self.kind](self.weights[-1].size)
+        body.set_weights(self.weights)
+        return body
+
+
+_FRONTENDS = {"frames": network.frames_frontend, "vector": network.vector_frontend}
+_BODIES = {"frames": network.frames_body, "vector": network.vector_body}
+
+
+def assemble(members: Sequence[Member], *, temperature: float) -> keras.Model:
+    """Return the network that is saved: raw features in, calibrated probabilities out."""
+    bodies = [member.body() for member in members]
+    return network.join(members[0].frontend(), bodies, temperature=temperature)
 
 
 def run_key(kind: str, dataset: Dataset, *, epochs: int) -> str:
     """Return a name for all that a result depends on but the split and the seed."""
-    sources = [Path(__file__).with_name(f"{name}.py") for name in ("network", "training")]
+    names = ("distort", "network", "training")
     digest = hashlib.sha256()
-    for file in sources:
-        digest.update(file.read_bytes())
+    for name in names:
+        digest.update(Path(__file__).with_name(f"{name}.py").read_bytes())
     copies = [[file.name for file in copy] for copy in dataset.copies]
     digest.update(json.dumps([kind, epochs, list(dataset.table.emotion), copies]).encode())
     return digest.hexdigest()[:16]
@@ -91,51 +102,85 @@ def run_key(kind: str, dataset: Dataset, *, epochs: int) -> str:
 
 def fit(
     kind: str,
-    dataset: Dataset,
+    table: pd.DataFrame,
+    packed: Packed,
     train: np.ndarray,
-    validation: np.ndarray | None,
     *,
     emotions: Sequence[str],
     seed: int,
     epochs: int,
     state: Path,
-    temperature: float = 1.0,
     on_epoch: Callable[[int, float], None] | None = None,
-) -> Trained:
-    """Train a network.
+) -> Member:
+    """Train one member.
 
     Args:
         kind: 'frames' or 'vector'.
-        dataset: with the recipes of `RECIPES[kind]`.
+        table: the clips, as in `Dataset.table`.
+        packed: their frames in all copies of `RECIPES`.
         train: row numbers of the clips to learn, in all their copies.
-        validation: row numbers of the clips to watch, never augmented. None: train for exactly
-            `epochs`, and take the `temperature` as given.
         emotions: in label order.
         seed: of weights, batches and everything else drawn.
-        epochs: at most.
+        epochs: passes over as many clips as there are.
         state: file for the state after each epoch; whoever has stored the result removes it.
         on_epoch: called after each epoch with its number and the mean training loss.
     """
     keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()
+    targets = label_targets(table, emotions, train)
+    material = _Material(kind, table, packed, train)
+    body = _BODIES[kind](len(emotions))
+    steps = max(1, len(train) // BATCH)
+    schedule = keras.optimizers.schedules.CosineDecay(
+        LEARNING_RATE[kind] / 20,
+        epochs * steps,
+        alpha=0.01,
+        warmup_target=LEARNING_RATE[kind],
+        warmup_steps=WARMUP_EPOCHS * steps,
+    )
+    body.compile(
+        keras.optimizers.AdamW(
+            schedule,
+            weight_decay=WEIGHT_DECAY,
+            clipnorm=1.0,
+            use_ema=True,
+            ema_momentum=EMA_MOMENTUM,
+            ema_overwrite_frequency=None,
+        ),
+        cross_entropy,
+    )
+    _learn(body, lambda epoch: material.batches(targets, [seed, epoch]), epochs, state, on_epoch)
+    return Member(kind, material.mean, material.std, body.get_weights())
+
+
+def label_targets(table: pd.DataFrame, emotions: Sequence[str], train: np.ndarray) -> np.ndarray:
+    """Return what a network should say of each clip: (clips, emotions), 1 for its emotion, else 0.
+
+    An emotion that a clip's corpus does not know among the training clips is -1: nobody was asked
+    for it there, so the clip says nothing about it. Calm alone is an exception: where there is
+    neutral speech, calm speech would have gone by that name.
+    """
     number = {emotion: i for i, emotion in enumerate(emotions)}
-    targets = np.eye(len(emotions), dtype=np.float32)[dataset.table.emotion.map(number)]
-    prepare = _prepare_frames if kind == "frames" else _prepare_vector
-    frontend, body, batches = prepare(dataset, train, targets, seed, epochs)
+    targets = np.zeros((len(table), len(emotions)), np.float32)
+    for rows in table.groupby("corpus").indices.values():
+        known = set(table.emotion.iloc[np.intersect1d(rows, train)])
+        if "neutral" in known:
+            known.add("calm")
+        unknown = [i for i, emotion in enumerate(emotions) if known and emotion not in known]
+        targets[np.ix_(rows, unknown)] = -1
+    targets[np.arange(len(table)), table.emotion.map(number)] = 1
+    return targets
 
-    held_out = [] if validation is None else list(clip_inputs(kind, dataset, validation))
 
-    def logits() -> np.ndarray:
-        return predict(lambda part: body(frontend(part), training=False), held_out)
+def cross_entropy(targets: keras.KerasTensor, logits: keras.KerasTensor) -> keras.KerasTensor:
+    """Return the cross-entropy of each clip over the emotions that its corpus knows (not -1).
 
-    def watch() -> float:
-        return 1 - uar(targets[validation].argmax(axis=1), logits().argmax(axis=1))
-
-    stops_early = kind == "vector" and validation is not None
-    best = _learn(body, batches, epochs, state, watch if stops_early else None, on_epoch)
-    if validation is not None:
-        temperature = fit_temperature(logits(), targets[validation])
-    return Trained(frontend, body, temperature, best)
+    With label smoothing (Szegedy et al., CVPR 2016), over the same emotions.
+    """
+    known = ops.cast(targets >= 0, "float32")
+    share = LABEL_SMOOTHING / ops.sum(known, axis=-1, keepdims=True)
+    wanted = known * ((1 - LABEL_SMOOTHING) * targets + share)
+    return -ops.sum(wanted * ops.log_softmax(logits - 1e4 * (1 - known)), axis=-1)
 
 
 def clip_inputs(kind: str, dataset: Dataset, rows: np.ndarray) -> Iterator[np.ndarray]:
@@ -143,13 +188,33 @@ def clip_inputs(kind: str, dataset: Dataset, rows: np.ndarray) -> Iterator[np.nd
 
     Clips are whole here however long they are; the classifier cuts what is over ten seconds.
     """
-    if kind == "vector":
-        vectors = dataset.vectors(0)[rows, :, np.newaxis]
-        yield from np.array_split(vectors, math.ceil(len(vectors) / 256))
-    else:
-        frames = dataset.frames(0)
-        for row in rows:
+    frames = dataset.frames(0)
+    for row in rows:
+        if kind == "vector":
+            yield mean_vector(frames[row])[np.newaxis, :, np.newaxis]
+        else:
             yield frames[row][np.newaxis]
+
+
+def farthest_clip(member: Member, dataset: Dataset) -> float:
+    """Return the `classifier.clip_distance` that one clip in 200 of the training exceeds."""
+    distances = [
+        clip_distance(part.reshape(-1, N_FEATURES), member.mean, member.std)
+        for part in clip_inputs(member.kind, dataset, np.arange(len(dataset.table)))
+    ]
+    return float(np.quantile(distances, 0.995))
+
+
+def logits_of(member: Member, inputs: Iterable[np.ndarray]) -> np.ndarray:
+    """Return the logits of inputs that may differ in length: (clips, emotions)."""
+    frontend, body = member.frontend(), member.body()
+    signature = tf.TensorSpec(frontend.input_shape, tf.float32)
+
+    @tf.function(input_signature=[signature])
+    def logits(part: tf.Tensor) -> tf.Tensor:
+        return body(frontend(part), training=False)
+
+    return predict(logits, inputs)
 
 
 def predict(network: Callable[[np.ndarray], Any], inputs: Iterable[np.ndarray]) -> np.ndarray:
@@ -162,187 +227,171 @@ def fit_temperature(logits: np.ndarray, targets: np.ndarray) -> float:
 
     Args:
         logits: (clips, emotions).
-        targets: (clips, emotions), one 1 per row.
+        targets: (clips, emotions) of `label_targets`.
     """
     from scipy.optimize import minimize_scalar
+    from scipy.special import log_softmax
 
-    def cross_entropy(log_temperature: float) -> float:
-        return _cross_entropy(logits, targets, temperature=math.exp(log_temperature))
+    known = np.where(targets < 0, -np.inf, logits)
+
+    def negative_log_likelihood(log_temperature: float) -> float:
+        likelihoods = log_softmax(known / math.exp(log_temperature), axis=1)
+        return -float(np.mean(likelihoods[targets == 1]))
 
     bounds = (math.log(0.05), math.log(20.0))
-    return math.exp(minimize_scalar(cross_entropy, bounds=bounds, method="bounded").x)
-
-
-def _cross_entropy(logits: np.ndarray, targets: np.ndarray, *, temperature: float) -> float:
-    """Return the mean cross-entropy of logits over a temperature."""
-    scaled = logits / temperature
-    scaled = scaled - scaled.max(axis=1, keepdims=True)
-    likelihoods = scaled - np.log(np.exp(scaled).sum(axis=1, keepdims=True))
-    return -float(np.mean(np.sum(likelihoods * targets, axis=1)))
-
-
-Batches = Callable[[int], Iterator[tuple[np.ndarray, np.ndarray]]]  # epoch → inputs, targets
-Prepared = tuple[keras.Model, keras.Model, Batches]  # frontend, compiled body, its food
+    return math.exp(minimize_scalar(negative_log_likelihood, bounds=bounds, method="bounded").x)
 
 
 def _learn(
     body: keras.Model,
-    batches: Batches,
+    batches: Callable[[int], Iterator[tuple[np.ndarray, np.ndarray]]],
     epochs: int,
     state: Path,
-    watch: Callable[[], float] | None,
     on_epoch: Callable[[int, float], None] | None,
-) -> int:
-    """Train the body in place, going on from `state` if it exists; return the number of epochs.
+) -> None:
+    """Train the body in place, going on from `state` if it exists.
 
-    With `watch` the epoch with the lowest value wins, and training stops `VECTOR_PATIENCE` epochs
-    after it. Weights, optimizer, random seeds and the best epoch so far are all in the state.
+    Weights, optimizer and random seeds are all in the state.
     """
     body.optimizer.build(body.trainable_variables)
     variables = [*body.variables, *body.optimizer.variables]
-    epoch, best_epoch, best_value, best_weights = 0, 0, math.inf, body.get_weights()
+    epoch = 0
     if state.exists():
         with np.load(state) as stored:
-            epoch, best_epoch, best_value = (stored[name].item() for name in _PROGRESS)
-            for i, variable in enumerate(variables):
-                variable.assign(stored[f"variable_{i}"])
-            best_weights = [stored[f"best_{i}"] for i in range(len(best_weights))]
-    while epoch < epochs and (watch is None or epoch - best_epoch < VECTOR_PATIENCE):
+            epoch = stored["epoch"].item()
+            for number, variable in enumerate(variables):
+                variable.assign(stored[f"variable_{number}"])
+    while epoch < epochs:
         losses = [body.train_on_batch(inputs, targets) for inputs, targets in batches(epoch)]
         epoch += 1
-        if watch is not None and (value := watch()) < best_value:
-            best_epoch, best_value, best_weights = epoch, value, body.get_weights()
         # Whole or not at all: a kill while writing leaves the state of the epoch before.
         part = state.with_suffix(".part")
         with part.open("wb") as file:
-            arrays = {
-                **dict(zip(_PROGRESS, (epoch, best_epoch, best_value), strict=True)),
-                **{f"variable_{i}": variable.numpy() for i, variable in enumerate(variables)},
-                **{f"best_{i}": weight for i, weight in enumerate(best_weights)},
-            }
-            np.savez(file, **arrays)
+            arrays = {f"variable_{n}": variable.numpy() for n, variable in enumerate(variables)}
+            np.savez(file, epoch=epoch, **arrays)
         part.replace(state)
         if on_epoch is not None:
             on_epoch(epoch, float(np.mean(losses)))
-    if watch is not None:
-        body.set_weights(best_weights)
-        return best_epoch
-    if body.optimizer.use_ema:
-        body.optimizer.finalize_variable_values(body.trainable_variables)
-    return epochs
+    body.optimizer.finalize_variable_values(body.trainable_variables)
 
 
-_PROGRESS = ("epoch", "best_epoch", "best_value")
+class _Material:
+    """What a training learns from: clips, their statistics, and batches of them.
 
+    Attributes:
+        mean, std: (264,) of the training clips, in decibel.
+    """
 
-def _prepare_vector(
-    dataset: Dataset, train: np.ndarray, targets: np.ndarray, seed: int, epochs: int
-) -> Prepared:
-    vectors = np.concatenate([dataset.vectors(copy)[train] for copy in range(len(dataset.copies))])
-    frontend = network.vector_frontend(vectors.mean(axis=0), frame_std(dataset, train))
-    inputs = frontend.predict(vectors[:, :, np.newaxis], verbose=0)
-    labels = np.tile(targets[train], (len(dataset.copies), 1))
-    body = network.vector_body(targets.shape[1])
-    body.compile(
-        keras.optimizers.Adam(VECTOR_LEARNING_RATE),
-        keras.losses.CategoricalCrossentropy(from_logits=True),
-    )
+    def __init__(self, kind: str, table: pd.DataFrame, packed: Packed, train: np.ndarray) -> None:
+        self._kind = kind
+        self._packed = packed
+        self._train = train
+        self._voice = table.speaker.to_numpy()
+        self._corpus = table.corpus.to_numpy()
+        total, squares = np.zeros(N_FEATURES), np.zeros(N_FEATURES)
+        count = 0
+        self._voice_mean = {}
+        for voice in np.unique(self._voice[train]):
+            rows = train[self._voice[train] == voice]
+            frames = np.concatenate([packed.clip(0, row) for row in rows]).astype(np.float64)
+            total += frames.sum(axis=0)
+            squares += np.square(frames).sum(axis=0)
+            count += len(frames)
+            self._voice_mean[voice] = frames.mean(axis=0).astype(np.float32)
+        variance = np.maximum(squares / count - np.square(total / count), 1e-12)
+        self.mean = (total / count).astype(np.float32)
+        self.std = np.sqrt(variance).astype(np.float32)
+        if kind == "vector":
+            self._average()
 
-    def batches(epoch: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        for rows in _shuffled(len(inputs), VECTOR_BATCH, np.random.default_rng([seed, epoch])):
-            yield inputs[rows], labels[rows]
-
-    return frontend, body, batches
-
-
-def frame_std(dataset: Dataset, rows: np.ndarray) -> np.ndarray:
-    """Return the standard deviation of each feature over the frames of some clips: (264,)."""
-    clips = dataset.frames(0)
-    return np.concatenate([clips[row] for row in rows]).std(axis=0, dtype=np.float64)
-
-
-def _prepare_frames(
-    dataset: Dataset, train: np.ndarray, targets: np.ndarray, seed: int, epochs: int
-) -> Prepared:
-    compress = network.frames_frontend(np.zeros(N_FEATURES), np.ones(N_FEATURES))
-
-    def compressed(copy: int) -> list[np.ndarray]:
-        clips = dataset.frames(copy)
-        clips = [clips[row] for row in train]
-        frames = np.concatenate(clips)
-        parts = np.array_split(frames, math.ceil(len(frames) / 2**14))
-        frames = np.concatenate([np.asarray(compress(part[np.newaxis]))[0] for part in parts])
-        return np.split(frames, np.cumsum([len(clip) for clip in clips])[:-1])
-
-    originals = compressed(0)
-    everything = np.concatenate(originals)
-    mean, std = everything.mean(axis=0), np.maximum(everything.std(axis=0), 1e-6)
-
-    def standardised(clips: list[np.ndarray]) -> list[np.ndarray]:
-        # 16 bits halve the memory, and are thousandths of a standard deviation.
-        return [((clip - mean) / std).astype(np.float16) for clip in clips]
-
-    copies = [standardised(originals)]
-    copies += [standardised(compressed(copy)) for copy in range(1, len(dataset.copies))]
-    louder = np.zeros(N_FEATURES, np.float32)  # what one decibel more changes
-    louder[0] = math.sqrt(N_MELS)  # the first MFCC is the orthonormal sum of the mel decibels
-    louder[MEL] = 1.0
-    louder[RMS] = 1.0
-    louder /= std
-
-    body = network.frames_body(targets.shape[1])
-    steps = max(1, len(train) // BATCH)
-    schedule = keras.optimizers.schedules.CosineDecay(
-        LEARNING_RATE / 20,
-        epochs * steps,
-        alpha=0.01,
-        warmup_target=LEARNING_RATE,
-        warmup_steps=WARMUP_EPOCHS * steps,
-    )
-    body.compile(
-        keras.optimizers.AdamW(
-            schedule,
-            weight_decay=WEIGHT_DECAY,
-            clipnorm=1.0,
-            use_ema=True,
-            ema_momentum=EMA_MOMENTUM,
-            ema_overwrite_frequency=None,
-        ),
-        keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=LABEL_SMOOTHING),
-    )
-
-    def batches(epoch: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        rng = np.random.default_rng([seed, epoch])
-        for rows in _shuffled(len(train), BATCH, rng):
-            clips = [copies[rng.integers(len(copies))][row] for row in rows]
-            inputs = np.stack([_distorted(clip, louder, rng) for clip in clips])
-            labels = targets[train[rows]]
-            if rng.random() < 0.5:
+    def batches(
+        self, targets: np.ndarray, seed: Sequence[int]
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield the batches of an epoch: (clips, ...) standardised inputs, (clips, emotions)."""
+        rng = np.random.default_rng(seed)
+        corpus = self._corpus
+        names = np.unique(corpus[self._train])
+        order = _draw_rows([self._train[corpus[self._train] == name] for name in names], rng)
+        size = min(BATCH, len(order))
+        # What does not fill the last batch waits for another epoch.
+        for start in range(0, len(order) - size + 1, size):
+            rows = order[start : start + size]
+            inputs = np.stack([self._draw(row, rng) for row in rows])
+            labels = targets[rows]
+            if rng.random() < MIXUP_SHARE:
                 share = np.float32(rng.beta(MIXUP, MIXUP))
-                partner = rng.permutation(len(rows))
+                partner = _partners(corpus[rows], rng)
                 inputs = share * inputs + (1 - share) * inputs[partner]
                 labels = share * labels + (1 - share) * labels[partner]
             yield inputs, labels
 
-    return network.frames_frontend(mean, std), body, batches
+    def _draw(self, row: int, rng: np.random.Generator) -> np.ndarray:
+        copy = int(rng.integers(len(self._packed.starts)))
+        if self._kind == "vector":
+            vector = self._vectors[copy, np.searchsorted(self._train, row)]
+            return ((vector - self.mean) / self.std)[:, np.newaxis]
+        clip = self._packed.clip(copy, row)
+        known = rng.random() < KNOWN_SPEAKER_SHARE
+        middle = self._voice_mean[self._voice[row]] if known else self.mean
+        start = rng.integers(max(1, len(clip) - CROP_FRAMES + 1))
+        crop = distort(clip[start : start + CROP_FRAMES], rng)[:CROP_FRAMES]
+        crop = (crop - middle) / self.std
+        _mask(crop, rng)
+        padded = np.zeros((CROP_FRAMES, N_FEATURES), np.float32)
+        start = rng.integers(CROP_FRAMES - len(crop) + 1)
+        padded[start : start + len(crop)] = crop
+        return padded
+
+    def _average(self) -> None:
+        """Take the mean of each clip in each copy, and make mean and spread those of clips.
+
+        The mean of a delta over a clip is next to zero, and its spread from clip to clip is chance:
+        no feature is blown up by more than ten times over its spread from frame to frame.
+        """
+        packed = self._packed
+        self._vectors = np.array(
+            [
+                [
+                    decibel(mean_vector(linear(packed.clip(copy, row)))[np.newaxis])[0]
+                    for row in self._train
+                ]
+                for copy in range(len(packed.starts))
+            ]
+        )
+        self.mean = self._vectors[0].mean(axis=0)
+        self.std = np.maximum(self._vectors[0].std(axis=0), self.std / 10)
 
 
-def _shuffled(clips: int, size: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
-    """Yield the batches of an epoch; what does not fill the last one waits for another epoch."""
-    order = rng.permutation(clips)
-    size = min(size, clips)
-    for start in range(0, clips - size + 1, size):
-        yield order[start : start + size]
+def _draw_rows(parts: Sequence[np.ndarray], rng: np.random.Generator) -> np.ndarray:
+    """Return the clips of an epoch, as many as there are, mixed from several corpora.
 
-
-def _distorted(clip: np.ndarray, louder: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return a random crop, louder or softer and with masked stretches: (CROP_FRAMES, 264).
-
-    The masks are those of SpecAugment (Park et al., Interspeech 2019), over time, over mel bands
-    and over whole groups of features; a masked number becomes 0, the mean.
+    A corpus has a share in proportion to the square root of its clips: a large one is heard in
+    part, a small one several times.
     """
-    start = rng.integers(max(1, len(clip) - CROP_FRAMES + 1))
-    crop = clip[start : start + CROP_FRAMES] + louder * np.float32(rng.uniform(-GAIN_DB, GAIN_DB))
+    weights = np.sqrt([len(part) for part in parts])
+    quotas = np.round(weights / weights.sum() * sum(map(len, parts))).astype(int)
+    drawn = [
+        np.concatenate([rng.permutation(part) for _ in range(math.ceil(quota / len(part)))])[:quota]
+        for part, quota in zip(parts, quotas, strict=True)
+    ]
+    return rng.permutation(np.concatenate(drawn))
+
+
+def _partners(corpus: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return for each clip of a batch another one of its corpus, which knows the same emotions."""
+    partner = np.arange(len(corpus))
+    for name in np.unique(corpus):
+        rows = np.flatnonzero(corpus == name)
+        partner[rows] = rng.permutation(rows)
+    return partner
+
+
+def _mask(crop: np.ndarray, rng: np.random.Generator) -> None:
+    """Set stretches of standardised frames to 0, the mean.
+
+    The masks of SpecAugment (Park et al., Interspeech 2019), over time, over mel bands and over
+    whole groups of features.
+    """
     if rng.random() < 0.5:
         width = int(rng.integers(4, 24))
         band = MEL.start + int(rng.integers(N_MELS - width))
@@ -353,7 +402,3 @@ def _distorted(clip: np.ndarray, louder: np.ndarray, rng: np.random.Generator) -
         width = int(rng.integers(4, 16))
         moment = int(rng.integers(max(1, len(crop) - width)))
         crop[moment : moment + width] = 0
-    padded = np.zeros((CROP_FRAMES, N_FEATURES), np.float32)
-    start = rng.integers(CROP_FRAMES - len(crop) + 1)
-    padded[start : start + len(crop)] = crop
-    return padded

@@ -31,7 +31,10 @@ def start(threads: int) -> None:
     threading.Thread(target=_leave_with_parent, daemon=True).start()
     import_tensorflow()
     import tensorflow as tf
+    from threadpoolctl import threadpool_limits
 
+    # Small products of matrices: threads that wait for each other cost ten times the work.
+    threadpool_limits(threads)
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(1)
 

@@ -13,9 +13,12 @@ from audio import SAMPLE_RATE, AudioError
 from augment import (
     BackgroundNoise,
     BandLimit,
+    ColouredNoise,
     Gain,
+    Microphone,
     NoiseAtSNR,
     Pitch,
+    Reverb,
     Room,
     Shift,
     Speed,
@@ -60,6 +63,9 @@ def transforms(noises, rooms):
         Speed(0.9, 1.1),
         Room(rooms),
         BandLimit(),
+        ColouredNoise(0, 20),
+        Reverb(),
+        Microphone(),
     ]
 
 
@@ -265,3 +271,34 @@ def test_on_real_noises_and_rooms(shared_data):
             assert len(changed) == len(waveform)
             assert np.isfinite(changed).all()
             assert power(changed) > 0
+
+
+@given(snr=st.floats(-10, 40), seed=st.integers(0, 1000))
+def test_coloured_noise_has_its_level_and_falls_with_frequency(snr, seed):
+    clean = tone()
+    noise = ColouredNoise(snr, snr)(clean, rng(seed)) - clean
+    assert decibels(power(clean) / power(noise)) == pytest.approx(snr, abs=0.2)
+    spectrum = np.abs(np.fft.rfft(noise)) ** 2
+    lows, highs = spectrum[100:1000].mean(), spectrum[5000:].mean()
+    assert decibels(lows / highs) > -1
+
+
+@given(seed=st.integers(0, 1000))
+def test_reverb_keeps_the_length_and_leaves_a_tail(seed):
+    clap = np.zeros(SAMPLE_RATE, np.float32)
+    clap[1000] = 1
+    wet = Reverb()(clap, rng(seed))
+    assert len(wet) == len(clap)
+    assert np.abs(wet[:1000]).max() < 1e-6
+    direct, tail = wet[1000] ** 2, power(wet[1001:]) * len(wet[1001:])
+    assert -0.1 < decibels(direct / tail) < 15.1
+    assert direct + tail == pytest.approx(1, rel=0.01)
+    assert power(wet[-1000:]) < power(wet[1100:2100])
+
+
+def test_a_microphone_cuts_lows_and_highs_and_leaves_the_middle():
+    for seed in range(20):
+        passed = {f: power(Microphone()(tone(f), rng(seed))) / power(tone(f)) for f in (20, 1000)}
+        assert passed[20] < 0.1
+        assert passed[1000] > 0.7
+        assert power(Microphone()(tone(10_800), rng(seed))) < 0.5 * power(tone(10_800))

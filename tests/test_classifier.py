@@ -12,6 +12,7 @@ from conftest import ROOT, make_model, speechlike
 
 import classifier
 import corpora
+import features
 from audio import SAMPLE_RATE, AudioError
 from classifier import EmotionClassifier, Prediction
 from model_folder import ModelError
@@ -93,6 +94,47 @@ def test_clipping_is_said(tiny) -> None:
     clipped = np.clip(50 * speechlike(1.0), -1, 1)
     assert "clipped" in tiny.classify_waveform(clipped).warning
     assert tiny.classify_waveform(speechlike(1.0)).warning == ""
+
+
+def test_noise_is_said(tiny) -> None:
+    noise = np.random.default_rng(0).standard_normal(2 * SAMPLE_RATE).astype(np.float32)
+    voice = speechlike(2.0)
+    assert "noisy" in tiny.classify_waveform(voice + 0.1 * noise).warning
+    assert tiny.classify_waveform(voice).warning == ""
+
+
+def test_what_is_far_from_the_training_is_said(tiny_model) -> None:
+    tiny = EmotionClassifier.load(tiny_model)
+    tiny.manifest["farthest_clip"] = 0.0
+    assert "unlike the recordings" in tiny.classify_waveform(speechlike(2.0)).warning
+    shown = np.ones((3, 264), np.float32)
+    mean = features.decibel(shown)[0]
+    assert classifier.clip_distance(shown, mean, np.ones(264)) == 0
+    assert classifier.clip_distance(shown, mean - 2, np.full(264, 0.5)) == pytest.approx(16)
+
+
+@pytest.mark.parametrize("kind", ["frames", "vector"])
+def test_a_known_voice_is_moved_to_the_mean_of_the_training(kind, tmp_path, monkeypatch) -> None:
+    """Behind the right reference, a recording and the same with another colour are one."""
+    monkeypatch.setattr(classifier, "REFERENCE_SHARE", 1.0)
+    folder = make_model(tmp_path / kind, kind)
+    model = EmotionClassifier.load(folder)
+    files = {}
+    for name, gain in (("soft", 0.1), ("loud", 1.0)):
+        files[name] = tmp_path / f"{name}.wav"
+        soundfile.write(files[name], gain * speechlike(9.0), SAMPLE_RATE, subtype="FLOAT")
+    clip = speechlike(2.0, seed=1)
+    before = [model.classify_waveform(gain * clip).probabilities for gain in (0.1, 1.0)]
+    soft, loud = (model.adapted_to([files[name]]) for name in ("soft", "loud"))
+    after = [soft.classify_waveform(0.1 * clip), loud.classify_waveform(clip)]
+    differences = [
+        max(abs(one[emotion] - other[emotion]) for emotion in one)
+        for one, other in (before, [prediction.probabilities for prediction in after])
+    ]
+    assert differences[1] < differences[0] / 10
+    assert model.classify_waveform(clip).probabilities == before[1]  # the model itself is as it was
+    with pytest.raises(AudioError, match=r"holds 0\.0 s of voice; at least 5 s"):
+        model.adapted_to([])
 
 
 def test_uncertain_where_the_answer_is_more_likely_wrong(tiny) -> None:

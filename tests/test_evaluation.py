@@ -142,3 +142,30 @@ def test_figures_are_drawn(tmp_path) -> None:
     evaluation.plot_reliability(curve, tmp_path / "r.png")
     for name in ("c.png", "r.png"):
         assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
+
+
+def test_setting_the_least_certain_aside() -> None:
+    confidence = np.array([0.9, 0.2, 0.8, 0.7])
+    assert evaluation.accuracy_of_surest(confidence, np.array([1, 0, 1, 0])) == pytest.approx(2 / 3)
+    assert evaluation.accuracy_of_surest(confidence, np.array([1, 1, 1, 1])) == 1.0
+    assert evaluation.accuracy_of_surest(confidence[:1], np.array([1])) == 1.0
+
+
+def test_women_and_men_are_told_apart_where_the_corpus_tells() -> None:
+    table = pd.DataFrame(
+        [
+            ("a", "angry", "RAVDESS-01", "RAVDESS", "speech"),
+            ("b", "happy", "RAVDESS-01", "RAVDESS", "speech"),
+            ("c", "angry", "RAVDESS-02", "RAVDESS", "speech"),
+            ("d", "happy", "RAVDESS-02", "RAVDESS", "speech"),
+        ],
+        columns=["path", "emotion", "speaker", "corpus", "channel"],
+    )
+    heard = FoldResult("x", 0, np.arange(4), np.array([[0.8, 0.2, 0.0]] * 3 + [[0.2, 0.8, 0.0]]))
+    (record,) = evaluation.records(table, "speaker", EMOTIONS, [heard])
+    assert record["uar_by_sex"] == {"men": 0.5, "women": 1.0}
+    assert "worst speaker RAVDESS-01 50.0%; UAR men 50.0%, women 100.0%" in evaluation.report(
+        record
+    )
+    (record,) = evaluation.records(table.assign(speaker="s"), "speaker", EMOTIONS, [heard])
+    assert record["uar_by_sex"] == {}

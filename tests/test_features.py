@@ -171,3 +171,26 @@ def test_trimming_cuts_the_silence_around_a_sound_and_nothing_within() -> None:
 def test_trimming_keeps_something_of_silence() -> None:
     frames = features.extract_frames(np.zeros(SAMPLE_RATE, np.float32))
     np.testing.assert_array_equal(features.trim_silence(frames), frames)
+
+
+@given(st.integers(0, 1000), st.floats(-35, 0))
+def test_decibel_and_linear_undo_each_other_and_a_gain_is_a_shift(seed: int, gain: float) -> None:
+    frames = np.random.default_rng(seed).uniform(1e-3, 1, (3, 264)).astype(np.float32)
+    before = frames.copy()
+    there = features.decibel(frames)
+    np.testing.assert_array_equal(frames, before)
+    np.testing.assert_allclose(features.linear(there), frames, rtol=1e-4)
+    softer = frames.copy()
+    softer[:, features.MEL] *= 10 ** (gain / 10)
+    softer[:, features.RMS] *= 10 ** (gain / 20)
+    expected = np.zeros(264)
+    expected[features.MEL] = expected[features.RMS] = gain
+    np.testing.assert_allclose(
+        features.decibel(softer) - there, expected[None] + 0 * there, atol=1e-3
+    )
+
+
+def test_decibel_has_the_floor_of_the_mfcc() -> None:
+    silence = features.decibel(np.zeros((1, 264), np.float32))
+    np.testing.assert_allclose(silence[0, features.MEL], -100, rtol=1e-6)
+    assert silence[0, features.RMS] == pytest.approx(-100)

@@ -77,6 +77,22 @@ def test_ravdess_alone_gets_the_published_folds(folds, shared_data) -> None:
         assert_no_leak(table, split, by_speaker=True)
 
 
+def test_corpora_keep_their_fixed_folds_together_and_others_join_them(shared_data) -> None:
+    ravdess, crema = (corpora.scan(shared_data / name) for name in ("ravdess", "crema-d"))
+    table = pd.concat([ravdess, crema, make_table(3, 8)], ignore_index=True)
+    made = protocols.splits(table, "speaker", folds=5, seed=3)
+    for number, split in enumerate(made):
+        tested = set(table.speaker.iloc[split.test])
+        assert {f"RAVDESS-{actor:02d}" for actor in protocols.RAVDESS_FOLDS[5][number]} == {
+            speaker for speaker in tested if speaker.startswith("RAVDESS")
+        }
+        of_crema = {int(speaker[-4:]) for speaker in tested if speaker.startswith("CREMA")}
+        assert {speaker % 5 for speaker in of_crema} == {number}
+        assert len(of_crema) in (18, 19)
+        assert_no_leak(table, split, by_speaker=True)
+    assert sum("own-0" in set(table.speaker.iloc[split.test]) for split in made) == 1
+
+
 def test_seeds_draw_other_validation_speakers() -> None:
     table = make_table(20, 8)
     drawn = {

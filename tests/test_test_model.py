@@ -180,6 +180,36 @@ def test_segments_have_a_row_each(run, tmp_path):
     assert "1 of 1 file classified" in out
 
 
+def test_a_reference_of_the_speaker_adapts_the_answers(run, clips, tmp_path):
+    reference = record(tmp_path / "reference" / "someone.wav", 9.0, seed=7).parent
+    tables = {}
+    for name, options in (
+        ("alone", []),
+        ("adapted", ["--speaker-reference", reference]),
+        ("two", ["--speaker-reference", reference, "--jobs", 2]),
+    ):
+        file = tmp_path / f"{name}.csv"
+        status, _, _ = run(clips, "--output", file, *options)
+        assert status == test_model.SOME_FAILED
+        tables[name] = pd.read_csv(file)
+    assert not tables["alone"].confidence.equals(tables["adapted"].confidence)
+    pd.testing.assert_frame_equal(tables["adapted"], tables["two"])
+    assert list(tables["alone"].path) == list(tables["adapted"].path)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("short.wav", "holds 1.0 s of voice; at least 5 s"), ("missing.wav", "missing.wav")],
+)
+def test_a_reference_that_says_too_little_is_refused(name, message, run, clips, tmp_path):
+    record(tmp_path / "short.wav", 1.0)
+    status, printed, error = run(clips, "--speaker-reference", tmp_path / name)
+    assert (status, printed) == (test_model.WRONG_USAGE, "")
+    assert "--speaker-reference: " in error
+    assert message in error
+    assert "Traceback" not in error
+
+
 def test_silence_is_a_result_with_a_warning(run, tmp_path):
     soundfile.write(tmp_path / "silence.wav", np.zeros(30_000), audio.SAMPLE_RATE)
     status, out, _ = run(tmp_path / "silence.wav", "--output", tmp_path / "table.json")

@@ -1,5 +1,6 @@
 """The command that retrains: corpora in, a model folder out, and nothing lost on the way."""
 
+import json
 import os
 import signal
 import subprocess
@@ -10,9 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from conftest import ROOT, speechlike
+from conftest import NOISY, ROOT, TWO_EMOTIONS, extract, make_corpus
 
-import corpora
 import crossvalidation
 import dataset
 import download
@@ -24,39 +24,13 @@ from augment import NoiseAtSNR
 from classifier import EmotionClassifier
 from dataset import Sometimes
 
-EMOTIONS = ("angry", "sad")
-
-
-def make_corpus(folder: Path, *, speakers: int = 4, clips: int = 4, first: int = 0) -> Path:
-    """Write a folder per emotion and speaker; loud and high is angry, soft and low is sad."""
-    for speaker in range(first, first + speakers):
-        for emotion in EMOTIONS:
-            place = folder / emotion / f"voice{speaker}"
-            place.mkdir(parents=True)
-            for clip in range(clips):
-                waveform = speechlike(0.8, seed=100 * speaker + clip)
-                waveform *= 3 if emotion == "angry" else 0.3
-                soundfile.write(place / f"{emotion}-{clip}.wav", waveform, SAMPLE_RATE)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def corpus(tmp_path_factory) -> Path:
-    return make_corpus(tmp_path_factory.mktemp("corpora") / "mine")
-
 
 @pytest.fixture
 def cache(tmp_path, monkeypatch) -> Path:
     monkeypatch.setattr(train, "CACHE", tmp_path / "cache")
+    monkeypatch.setattr(train, "RESULTS", tmp_path / "results")
+    monkeypatch.setitem(training.MEMBERS, "frames", 2)  # an ensemble, but a quick one
     return tmp_path / "cache"
-
-
-def extract(corpus: Path, cache: Path, recipes, **options) -> dataset.Dataset:
-    options = {"seed": 0, "jobs": 1, "quiet": True, **options}
-    return dataset.extract(corpora.scan(corpus), recipes, cache=cache, **options)
-
-
-NOISY = (Sometimes(1.0, NoiseAtSNR(10, 20)),)
 
 
 def test_the_second_extraction_is_read_from_the_cache(corpus, tmp_path, monkeypatch) -> None:
@@ -108,77 +82,6 @@ def test_silent_and_unreadable_clips_are_left_out_and_said(tmp_path, caplog) -> 
         assert clip.shape[1] == 264
 
 
-def weights_of(
-    found: dataset.Dataset, state: Path, *, kind: str, stop_after: int = 0, seed: int = 0
-):
-    rows = np.arange(len(found.table))
-
-    def stop(epoch: int, _: float) -> None:
-        if epoch == stop_after:
-            raise KeyboardInterrupt
-
-    trained = training.fit(
-        kind,
-        found,
-        rows[8:],
-        rows[:8],
-        emotions=EMOTIONS,
-        seed=seed,
-        epochs=3,
-        state=state,
-        on_epoch=stop,
-    )
-    return [*trained.body.get_weights(), np.array(trained.temperature)]
-
-
-@pytest.mark.parametrize("kind", ["frames", "vector"])
-def test_an_interrupted_training_ends_as_if_never_stopped(kind, corpus, tmp_path) -> None:
-    found = extract(corpus, tmp_path / "cache", [(), NOISY])
-    straight = weights_of(found, tmp_path / "straight", kind=kind)
-    with pytest.raises(KeyboardInterrupt):
-        weights_of(found, tmp_path / "state", kind=kind, stop_after=2)
-    resumed = weights_of(found, tmp_path / "state", kind=kind)
-    assert all(np.array_equal(a, b) for a, b in zip(straight, resumed, strict=True))
-    other = weights_of(found, tmp_path / "other", kind=kind, seed=1)
-    assert not all(np.array_equal(a, b) for a, b in zip(straight, other, strict=True))
-
-
-def test_nothing_is_fitted_on_held_out_clips(corpus, tmp_path) -> None:
-    """Clips that are not trained on may hold anything: the network stays the same."""
-    found = extract(corpus, tmp_path / "cache", [(), NOISY])
-    before = weights_of(found, tmp_path / "one", kind="frames")
-    # The first chunk is the first voice: its sounds and its copies are spoiled.
-    for copy in found.copies:
-        with np.load(copy[0]) as arrays:
-            content = dict(arrays)
-        assert len(content["lengths"]) == 4
-        content["frames"] = content["frames"] * 7 + 1
-        with copy[0].open("wb") as file:
-            np.savez(file, **content)
-    rows = np.arange(len(found.table))
-    trained = training.fit(
-        "frames",
-        found,
-        rows[8:],
-        rows[4:8],
-        emotions=EMOTIONS,
-        seed=0,
-        epochs=3,
-        state=tmp_path / "two",
-    )
-    after = trained.body.get_weights()
-    assert all(np.array_equal(a, b) for a, b in zip(before[:-1], after, strict=True))
-
-
-def test_the_temperature_calibrates() -> None:
-    rng = np.random.default_rng(0)
-    logits = rng.standard_normal((4000, 3))
-    drawn = [rng.choice(3, p=np.exp(row) / np.exp(row).sum()) for row in logits]
-    targets = np.eye(3)[drawn]
-    assert training.fit_temperature(logits, targets) == pytest.approx(1.0, abs=0.1)
-    assert training.fit_temperature(5 * logits, targets) == pytest.approx(5.0, abs=0.5)
-
-
 def run_main(*options: object) -> int:
     return train.main([str(option) for option in options])
 
@@ -192,18 +95,20 @@ def test_the_command_trains_and_its_model_classifies(corpus, cache, tmp_path, ca
     assert "speaker: trained on mine speech" in printed
     assert "random: trained on mine speech" in printed
     manifest = model_folder.read(output)
-    assert manifest["labels"] == list(EMOTIONS)
+    assert manifest["labels"] == list(TWO_EMOTIONS)
     assert [record["protocol"] for record in manifest["metrics"]] == ["speaker", "random"]
     assert manifest["metrics"][0]["clips"] == 32
+    written = json.loads((tmp_path / "results" / "mine-speaker2.json").read_text())
+    assert written["metrics"] == manifest["metrics"][:1]
     card = (output / "README.md").read_text()
     assert "unheard voices (speaker folds)" in card
     assert "known voices (random 80/20)" in card
-    assert (output / "confusion-speaker.png").exists()
+    assert (output / "confusion-speaker-mine-speech.png").exists()
     prediction = EmotionClassifier.load(output).classify(corpus / "sad/voice0/sad-0.wav")
-    assert tuple(prediction.probabilities) == EMOTIONS
-    # A second run finds all that is finished; only the last training is made again.
+    assert tuple(prediction.probabilities) == TWO_EMOTIONS
+    # A second run finds all that is finished.
     before = {path: path.stat().st_mtime_ns for path in cache.rglob("*.npz")}
-    assert not list(cache.rglob("*.state"))
+    assert not [*cache.rglob("*.state"), *cache.rglob("frames.npy")]
     assert run_main(*options, "--evaluate", "speaker", "random", "--output", output) == 0
     assert {path: path.stat().st_mtime_ns for path in cache.rglob("*.npz")} == before
     # Other folds do not meet the results of these.
@@ -216,34 +121,28 @@ def test_the_command_trains_and_its_model_classifies(corpus, cache, tmp_path, ca
 def test_what_a_fold_says_is_what_the_classifier_says(corpus, cache) -> None:
     """The figures of an evaluation come from the same path as an answer on the page."""
     found = extract(corpus, cache / "features", [(), NOISY])
-    rows = np.arange(len(found.table))
     for kind in ("frames", "vector"):
-        trained = training.fit(
-            kind, found, rows, None, emotions=EMOTIONS, seed=0, epochs=1, state=cache / kind
-        )
-        joined = trained.joined()
-        manifest = {"labels": EMOTIONS, "network": kind}
-        heard = EmotionClassifier(manifest, lambda x, net=joined: np.asarray(net(x)))
-        told = training.predict(joined, training.clip_inputs(kind, found, rows[:3]))
-        for row in range(3):
+        folder = cache / kind
+        folder.mkdir()
+        job = crossvalidation.Job(kind, found, TWO_EMOTIONS, 1, folder)
+        fold, _ = crossvalidation.run(job, "speaker", folds=2, seeds=[0], jobs=1)
+        heard = fold.ensemble.classifier(TWO_EMOTIONS)
+        for row, told in list(zip(fold.result.test, fold.result.probabilities, strict=True))[:3]:
             answer = heard.classify(found.table.path[row]).probabilities
-            np.testing.assert_allclose(list(answer.values()), told[row], atol=1e-5)
+            np.testing.assert_allclose(list(answer.values()), told, atol=1e-5)
 
 
 def test_after_speaker_folds_the_model_learns_from_every_clip(corpus, cache) -> None:
     found = extract(corpus, cache / "features", [()])
-    cache.mkdir(exist_ok=True)
-    job = crossvalidation.Job("vector", found, EMOTIONS, 2, cache)
-    folds = [crossvalidation.Finished(None, epochs, 1.5) for epochs in (1, 1, 2)]
-    trained = crossvalidation.train_final(job, folds, seed=0)
-    assert (trained.epochs, trained.temperature) == (1, pytest.approx(1.5))
-    vectors = found.vectors(0)
-    standardised = np.asarray(trained.frontend(vectors[..., np.newaxis]))
-    np.testing.assert_allclose(standardised.mean(axis=0), 0, atol=2e-2)
-    frames = np.concatenate(found.frames(0))
-    np.testing.assert_allclose(
-        standardised.std(axis=0)[:, 0], vectors.std(axis=0) / frames.std(axis=0), rtol=0.05
-    )
+    job = crossvalidation.Job("vector", found, TWO_EMOTIONS, 2, cache)
+    folds = crossvalidation.run(job, "speaker", folds=2, seeds=[0], jobs=1)
+    ensemble = crossvalidation.train_final(job, folds, seed=0, jobs=1)
+    logs = [np.log(fold.ensemble.temperature) for fold in folds]
+    assert ensemble.temperature == pytest.approx(np.exp(np.mean(logs)))
+    assert len(ensemble.members) == training.MEMBERS["vector"]
+    vectors = [dataset.features.mean_vector(clip) for clip in found.frames(0)]
+    standardised = ensemble.members[0].frontend()(np.array(vectors)[..., np.newaxis])
+    np.testing.assert_allclose(np.asarray(standardised).mean(axis=0), 0, atol=2e-2)
 
 
 @pytest.mark.parametrize(
@@ -325,6 +224,7 @@ def start(tmp_path: Path, *options: object) -> subprocess.Popen:
     program = (
         "import sys, pathlib, train;"
         "train.CACHE = pathlib.Path(sys.argv.pop(1));"
+        "train.RESULTS = train.CACHE / 'results';"
         "sys.exit(train.main())"
     )
     command = [sys.executable, "-c", program, tmp_path / "cache", *map(str, options)]
@@ -341,7 +241,8 @@ def test_a_stopped_command_goes_on_from_there(stop, corpus, tmp_path) -> None:
     options += ["--epochs", 40, "--output", output]
     running = start(tmp_path, *options)
     # Until the first fold is finished, or the command came to an end before its time.
-    while not list((tmp_path / "cache").rglob("speaker-0-0-*.npz")) and running.poll() is None:
+    runs = tmp_path / "cache" / "runs"
+    while not list(runs.rglob("*.npz")) and running.poll() is None:
         time.sleep(0.05)
     running.send_signal(getattr(signal, stop))
     printed = running.communicate(timeout=60)[0]
@@ -350,7 +251,7 @@ def test_a_stopped_command_goes_on_from_there(stop, corpus, tmp_path) -> None:
         assert "Stopped. What was finished is kept" in printed
         assert "Traceback" not in printed
     assert not output.exists()
-    (fold,) = (tmp_path / "cache").rglob("speaker-0-0-*.npz")
+    (fold,) = runs.rglob("*.npz")
     finished = fold.read_bytes(), os.stat(fold).st_mtime_ns
     again = start(tmp_path, *options)
     printed = again.communicate(timeout=120)[0]

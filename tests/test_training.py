@@ -1,0 +1,122 @@
+"""One training: resumed as if never stopped, fitted on nothing held out, fair to each corpus."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import NOISY, TWO_EMOTIONS, extract
+
+import dataset
+import training
+
+
+def pack(found: dataset.Dataset, file: Path) -> dataset.Packed:
+    dataset.pack(found, file)
+    return dataset.Packed.open(file)
+
+
+def test_packed_frames_are_those_of_every_copy_in_decibel(corpus, tmp_path) -> None:
+    found = extract(corpus, tmp_path, [(), NOISY])
+    packed = pack(found, tmp_path / "frames.npy")
+    for copy in range(2):
+        for row, clip in enumerate(found.frames(copy)):
+            expected = dataset.features.decibel(clip).astype(np.float16)
+            np.testing.assert_array_equal(packed.clip(copy, row), expected)
+
+
+def weights_of(
+    found: dataset.Dataset, state: Path, *, kind: str, stop_after: int = 0, seed: int = 0
+) -> list[np.ndarray]:
+    rows = np.arange(len(found.table))
+
+    def stop(epoch: int, _: float) -> None:
+        if epoch == stop_after:
+            raise KeyboardInterrupt
+
+    member = training.fit(
+        kind,
+        found.table,
+        pack(found, state.with_suffix(".npy")),
+        rows[8:],
+        emotions=TWO_EMOTIONS,
+        seed=seed,
+        epochs=3,
+        state=state,
+        on_epoch=stop,
+    )
+    return [member.mean, member.std, *member.weights]
+
+
+@pytest.mark.parametrize("kind", ["frames", "vector"])
+def test_an_interrupted_training_ends_as_if_never_stopped(kind, corpus, tmp_path) -> None:
+    found = extract(corpus, tmp_path / "cache", [(), NOISY])
+    straight = weights_of(found, tmp_path / "straight", kind=kind)
+    with pytest.raises(KeyboardInterrupt):
+        weights_of(found, tmp_path / "state", kind=kind, stop_after=2)
+    resumed = weights_of(found, tmp_path / "state", kind=kind)
+    assert all(np.array_equal(a, b) for a, b in zip(straight, resumed, strict=True))
+    other = weights_of(found, tmp_path / "other", kind=kind, seed=1)
+    assert not all(np.array_equal(a, b) for a, b in zip(straight, other, strict=True))
+
+
+def test_nothing_is_fitted_on_held_out_clips(corpus, tmp_path) -> None:
+    """Clips that are not trained on may hold anything: the network stays the same."""
+    found = extract(corpus, tmp_path / "cache", [(), NOISY])
+    before = weights_of(found, tmp_path / "one", kind="frames")
+    # The first chunk is the first voice: its sounds and its copies are spoiled.
+    for copy in found.copies:
+        with np.load(copy[0]) as arrays:
+            content = dict(arrays)
+        assert len(content["lengths"]) == 4
+        content["frames"] = content["frames"] * 7 + 1
+        with copy[0].open("wb") as file:
+            np.savez(file, **content)
+    after = weights_of(found, tmp_path / "two", kind="frames")
+    assert all(np.array_equal(a, b) for a, b in zip(before, after, strict=True))
+
+
+def test_an_emotion_that_a_corpus_does_not_know_is_not_counted_against_it() -> None:
+    table = pd.DataFrame(
+        {
+            "emotion": ["angry", "sad", "calm", "angry", "sad", "sad"],
+            "corpus": ["A", "A", "A", "B", "B", "C"],
+        }
+    )
+    emotions = ["angry", "calm", "sad"]
+    targets = training.label_targets(table, emotions, np.arange(5))
+    assert targets.tolist() == [[1, 0, 0], [0, 0, 1], [0, 1, 0], [1, -1, 0], [0, -1, 1], [0, 0, 1]]
+    table.loc[4, "emotion"] = "neutral"
+    targets = training.label_targets(table, ["angry", "calm", "neutral", "sad"], np.arange(5))
+    assert targets[4].tolist() == [0, 0, 1, -1]  # calm speech would have been called neutral
+    targets = training.label_targets(table.replace("neutral", "sad"), emotions, np.arange(5))
+    sure_of_calm = np.array([[0.0, 9.0, 0.0]], np.float32)
+    losses = [float(training.cross_entropy(targets[[row]], sure_of_calm)[0]) for row in (0, 3)]
+    assert losses[0] > 8
+    assert losses[1] == pytest.approx(np.log(2), rel=1e-3)
+    # Such an emotion moves neither the temperature nor the choice of an epoch.
+    certain = np.array([[2.0, 99.0, 0.0], [0.0, 99.0, 2.0]])
+    assert training.fit_temperature(certain, targets[3:5]) < 0.1
+
+
+def test_every_corpus_has_its_share_of_an_epoch() -> None:
+    parts = [np.arange(100), np.arange(100, 1000)]
+    drawn = training._draw_rows(parts, np.random.default_rng(0))
+    assert len(drawn) == 1000
+    assert np.sum(drawn < 100) == 250
+    heard = np.bincount(drawn)
+    assert (heard[:100].min(), heard[:100].max()) == (2, 3)
+    assert heard[100:].max() == 1
+    corpus = np.array(["A", "B", "A", "B", "B"])
+    partner = training._partners(corpus, np.random.default_rng(0))
+    assert (corpus[partner] == corpus).all()
+    assert sorted(partner) == list(range(5))
+
+
+def test_the_temperature_calibrates() -> None:
+    rng = np.random.default_rng(0)
+    logits = rng.standard_normal((4000, 3))
+    drawn = [rng.choice(3, p=np.exp(row) / np.exp(row).sum()) for row in logits]
+    targets = np.eye(3)[drawn]
+    assert training.fit_temperature(logits, targets) == pytest.approx(1.0, abs=0.1)
+    assert training.fit_temperature(5 * logits, targets) == pytest.approx(5.0, abs=0.5)
