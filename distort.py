@@ -9,7 +9,7 @@ and deltas are computed anew from the changed mel bands.
 import numpy as np
 
 import features
-from features import FEATURE_NAMES, MEL, N_CHROMA, N_MELS, N_MFCC, RMS
+from features import FEATURE_GROUPS, FEATURE_NAMES, MEL, N_CHROMA, N_MELS, N_MFCC, RMS
 
 SHARE = 0.7  # of the meetings in which each of tempo, tract and colour is changed
 NOISE_SHARE = 0.35
@@ -55,6 +55,28 @@ def distort(frames: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     frames[:, :N_MFCC] = features.mel_to_mfcc(mel)
     frames[:, N_MFCC : 3 * N_MFCC] = features.deltas(frames[:, :N_MFCC])
     return _amplify(frames, rng)
+
+
+def mask(crop: np.ndarray, rng: np.random.Generator) -> None:
+    """Set stretches of standardised frames to 0, the mean.
+
+    The masks of SpecAugment (Park et al., Interspeech 2019), over time, over mel bands and over
+    whole groups of features.
+
+    Args:
+        crop: (frames, 264), changed in place.
+        rng: from which alone the stretches are drawn.
+    """
+    if rng.random() < 0.5:
+        width = int(rng.integers(4, 24))
+        band = MEL.start + int(rng.integers(N_MELS - width))
+        crop[:, band : band + width] = 0
+    if rng.random() < 0.3:
+        crop[:, FEATURE_GROUPS[rng.integers(len(FEATURE_GROUPS))]] = 0
+    if rng.random() < 0.5:
+        width = int(rng.integers(4, 16))
+        moment = int(rng.integers(max(1, len(crop) - width)))
+        crop[moment : moment + width] = 0
 
 
 def _amplify(frames: np.ndarray, rng: np.random.Generator) -> np.ndarray:

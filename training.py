@@ -23,8 +23,8 @@ import network
 from augment import ColouredNoise, Microphone, Reverb, Speed
 from classifier import clip_distance
 from dataset import Dataset, Packed, Recipe, Sometimes
-from distort import distort
-from features import FEATURE_GROUPS, MEL, N_MELS, decibel, linear, mean_vector
+from distort import distort, mask
+from features import decibel, linear, mean_vector
 from network import N_FEATURES
 
 # ---------------------------------------------------------------------------------------------
@@ -336,7 +336,7 @@ class _Material:
         start = rng.integers(max(1, len(clip) - CROP_FRAMES + 1))
         crop = distort(clip[start : start + CROP_FRAMES], rng)[:CROP_FRAMES]
         crop = (crop - middle) / self.std
-        _mask(crop, rng)
+        mask(crop, rng)
         padded = np.zeros((CROP_FRAMES, N_FEATURES), np.float32)
         start = rng.integers(CROP_FRAMES - len(crop) + 1)
         padded[start : start + len(crop)] = crop
@@ -384,21 +384,3 @@ def _partners(corpus: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         rows = np.flatnonzero(corpus == name)
         partner[rows] = rng.permutation(rows)
     return partner
-
-
-def _mask(crop: np.ndarray, rng: np.random.Generator) -> None:
-    """Set stretches of standardised frames to 0, the mean.
-
-    The masks of SpecAugment (Park et al., Interspeech 2019), over time, over mel bands and over
-    whole groups of features.
-    """
-    if rng.random() < 0.5:
-        width = int(rng.integers(4, 24))
-        band = MEL.start + int(rng.integers(N_MELS - width))
-        crop[:, band : band + width] = 0
-    if rng.random() < 0.3:
-        crop[:, FEATURE_GROUPS[rng.integers(len(FEATURE_GROUPS))]] = 0
-    if rng.random() < 0.5:
-        width = int(rng.integers(4, 16))
-        moment = int(rng.integers(max(1, len(crop) - width)))
-        crop[moment : moment + width] = 0

@@ -194,7 +194,6 @@ def test_a_reference_of_the_speaker_adapts_the_answers(run, clips, tmp_path):
         tables[name] = pd.read_csv(file)
     assert not tables["alone"].confidence.equals(tables["adapted"].confidence)
     pd.testing.assert_frame_equal(tables["adapted"], tables["two"])
-    assert list(tables["alone"].path) == list(tables["adapted"].path)
 
 
 @pytest.mark.parametrize(
