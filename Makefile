@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: app test train benchmark lint tables lock
+.PHONY: app test train benchmark lint tables licences lock
 
 app: $(VENV)/installed
 	$(RUN) -m streamlit run app.py $(ARGS)
@@ -22,6 +22,11 @@ benchmark: $(VENV)/installed-dev
 	$(RUN) benchmarks/opensmile_svm.py $(DATA)/ravdess $(DATA)/crema-d
 	$(RUN) benchmarks/known_voice.py $(DATA)/ravdess
 	$(RUN) benchmarks/robustness.py $(DATA)
+	$(RUN) benchmarks/folder.py $(DATA)
+	$(RUN) benchmarks/growth.py $(DATA)
+	$(RUN) benchmarks/cluster.py $(DATA)
+	$(RUN) benchmarks/page_load.py $(DATA)
+	$(RUN) benchmarks/fuzz.py
 
 lint: $(VENV)/installed-dev
 	$(RUN) -m ruff check .
@@ -31,6 +36,10 @@ lint: $(VENV)/installed-dev
 # Write the model cards and the README's tables from the results files.
 tables: $(VENV)/installed
 	$(RUN) model_card.py
+
+# List the licences of all packages.
+licences: $(VENV)/installed-dev
+	$(RUN) docs/make_licences.py
 
 # Pin everything that the direct dependencies bring along; needs uv.
 # backports-strenum 1.3 refuses the Pythons that we support, which uv does not see.

@@ -94,6 +94,26 @@ class ColouredNoise:
 
 
 @dataclass(frozen=True)
+class Babble:
+    """Add talk at a signal-to-noise ratio in dB, made of nothing but the waveform itself.
+
+    Five voices: the waveform at other speeds, each from a random place, half of them backwards.
+    Other people's clips would do better, but an augmented clip must hold no voice but its own.
+    """
+
+    low_db: float
+    high_db: float
+
+    def __call__(self, waveform: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        talk = np.zeros_like(waveform)
+        for talker in range(5):
+            voice = Speed(0.75, 1.33)(waveform, rng)
+            voice = np.resize(np.roll(voice, rng.integers(len(voice))), len(waveform))
+            talk += voice[:: -1 if talker % 2 else 1]
+        return _mix(waveform, talk, rng.uniform(self.low_db, self.high_db))
+
+
+@dataclass(frozen=True)
 class Gain:
     """Amplify by a number of dB (attenuate where it is negative), without clipping."""
 
@@ -180,18 +200,19 @@ class Room:
 class Reverb:
     """Convolve with the impulse response of a room that does not exist.
 
-    Noise that dies away exponentially (Polack's model), by 60 dB in 0.1 to 0.8 s, with 0 to 15 dB
-    less energy than the direct sound. The waveform keeps its energy, about, and its length.
+    Noise that dies away exponentially (Polack's model), by 60 dB in 0.1 to 1.2 s, with between 6 dB
+    more and 12 dB less energy than the direct sound. The waveform keeps its length and, about, its
+    energy.
     """
 
     def __call__(self, waveform: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         from scipy.signal import oaconvolve
 
-        decay = rng.uniform(0.1, 0.8)
+        decay = rng.uniform(0.1, 1.2)
         seconds = np.arange(round(decay * SAMPLE_RATE)) / SAMPLE_RATE
         response = rng.standard_normal(len(seconds)) * 10 ** (-3 * seconds / decay)
         response[seconds < 0.002] = 0  # before the first wall answers
-        direct = 10 ** (rng.uniform(0.0, 15.0) / 20)
+        direct = 10 ** (rng.uniform(-6.0, 12.0) / 20)
         response[0] = direct * np.linalg.norm(response)
         response /= np.linalg.norm(response)
         return oaconvolve(waveform, response.astype(np.float32))[: len(waveform)]
@@ -217,6 +238,37 @@ class BandLimit:
 
         filters = butter(4, [self.low_hz, self.high_hz], "bandpass", fs=SAMPLE_RATE, output="sos")
         return sosfilt(filters, waveform).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Telephone:
+    """Keep what an old recorder keeps: nothing above 4, 5.5 or 8 kHz; often, a call's 8 bits.
+
+    Half of the recordings at 8 kHz are companded by the mu-law of ITU-T G.711, and half of those
+    lose the lows below 300 Hz as well.
+    """
+
+    def __call__(self, waveform: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        import soxr
+        from scipy.signal import butter, sosfilt
+
+        rate = rng.choice([8000, 8000, 8000, 11025, 16000])
+        kept = soxr.resample(waveform, SAMPLE_RATE, rate)
+        peak = np.abs(kept).max(initial=0.0)
+        if rate == 8000 and peak > 0 and rng.random() < 0.5:
+            if rng.random() < 0.5:
+                highpass = butter(4, 300, "highpass", fs=rate, output="sos")
+                kept = sosfilt(highpass, kept).astype(np.float32)
+            level = peak / rng.uniform(0.2, 1.0)
+            kept = level * _mu_law(np.clip(kept / level, -1, 1))
+        out = soxr.resample(kept, rate, SAMPLE_RATE)[: len(waveform)]
+        return np.pad(out, (0, len(waveform) - len(out))).astype(np.float32)
+
+
+def _mu_law(samples: np.ndarray) -> np.ndarray:
+    """Round samples in [-1, 1] to the 255 steps of the mu-law."""
+    steps = np.round(127 * np.sign(samples) * np.log1p(255 * np.abs(samples)) / np.log(256))
+    return np.sign(steps) * np.expm1(np.abs(steps) / 127 * np.log(256)) / 255
 
 
 def _mix(waveform: np.ndarray, noise: np.ndarray, snr_db: float) -> np.ndarray:

@@ -1,20 +1,22 @@
-"""What the page draws, as Altair charts and HTML: emotions in their colours, and the sound.
+"""What the page draws, in Vega-Lite and HTML: emotions in their colours, and the sound.
 
-From plain values and waveforms; the words come from the caller.
+From plain values and waveforms; the words come from the caller. Charts are written in Vega-Lite's
+own language (vega.github.io/vega-lite/docs): Altair takes longer to check them than the network
+takes to answer.
 """
 
-import base64
 import html
-import io
-import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
 
-import altair as alt
 import numpy as np
 import pandas as pd
 
-import audio
 import features
+from sketch import Sketch
+
+Chart = dict[str, Any]  # in Vega-Lite, with tables among its datasets
 
 # One colour per emotion, wherever it appears. Chosen so that any two of them differ by at least
 # 0.12 in OKLab for normal, protanopic, deuteranopic and tritanopic eyes (simulated after Machado,
@@ -30,11 +32,7 @@ COLORS = {
     "surprised": "#ae6597",
 }
 
-PICTURE_COLUMNS = 1200  # of the spectrogram at most; the screen has no more
-ENVELOPE_COLUMNS = 1200
-PICTURE_BLOCK = 60 * audio.SAMPLE_RATE  # samples whose features are in memory at a time
-DYNAMIC_RANGE = 80  # dB from the brightest to the darkest colour
-QUIET = -20.0  # dB, the loudest band of a barely audible voice: what is below stays dark
+MAX_WINDOWS = 400  # of a course of emotion
 TIME_STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600, 1800)  # seconds between ticks
 FREQUENCIES = (250, 500, 1000, 2000, 4000, 8000)  # Hz, ticks
 TEXT_COLOR = "currentColor"  # the page's own, light or dark
@@ -60,10 +58,21 @@ def dot(emotion: str) -> str:
     )
 
 
-def legend(emotions: Sequence[str]) -> str:
-    """Return the emotions, each with its dot, as HTML."""
+def dot_url(emotion: str) -> str:
+    """Return such a dot as a picture for a table."""
+    color = COLORS[emotion].replace("#", "%23")
+    return (
+        "data:image/svg+xml;utf8,<svg xmlns='http://www.w3.org/2000/svg' width='24' height='24'>"
+        f"<circle cx='12' cy='12' r='6' fill='{color}'/></svg>"
+    )
+
+
+def legend(emotions: Sequence[str], notes: Mapping[str, str] = MappingProxyType({})) -> str:
+    """Return the emotions, each with its dot and what is noted about it, as HTML."""
     names = "".join(
-        f'<span style="white-space:nowrap">{dot(emotion)}{emotion}</span>' for emotion in emotions
+        f'<span style="white-space:nowrap">{dot(emotion)}{emotion} '
+        f'<span style="opacity:0.7">{html.escape(notes.get(emotion, ""))}</span></span>'
+        for emotion in emotions
     )
     return f'<div style="display:flex;flex-wrap:wrap;gap:0.4rem 1.4rem">{names}</div>'
 
@@ -78,7 +87,7 @@ def verdict(name: str, answer: str, details: str, emotion: str | None) -> str:
     )
 
 
-def probability_chart(probabilities: dict[str, float], texts: dict[str, str]) -> alt.LayerChart:
+def probability_chart(probabilities: dict[str, float], texts: dict[str, str]) -> Chart:
     """Return one bar per emotion, the most probable on top.
 
     Args:
@@ -86,113 +95,319 @@ def probability_chart(probabilities: dict[str, float], texts: dict[str, str]) ->
         texts: of each emotion, what is written at its bar.
     """
     emotions = sorted(probabilities, key=probabilities.__getitem__, reverse=True)
-    table = pd.DataFrame(
+    rows = [
         {
-            "emotion": emotions,
-            "probability": [probabilities[emotion] for emotion in emotions],
-            "value": [texts[emotion] for emotion in emotions],
-            "color": [COLORS[emotion] for emotion in emotions],
+            "emotion": emotion,
+            "probability": probabilities[emotion],
+            "value": texts[emotion],
+            "color": COLORS[emotion],
+        }
+        for emotion in emotions
+    ]
+    names = {"ticks": False, "domain": False, "labelFontSize": 13, "labelColor": TEXT_COLOR}
+    share = {"field": "probability", "type": "quantitative", "axis": None}
+    return {
+        "datasets": {"bars": pd.DataFrame(rows)},
+        "data": {"name": "bars"},
+        "height": 26 * len(rows),
+        "encoding": {
+            "x": share | {"scale": {"domain": [0, 1.12]}},
+            "y": {
+                "field": "emotion",
+                "type": "nominal",
+                "sort": None,
+                "title": None,
+                "axis": names,
+            },
+            "tooltip": [{"field": "emotion"}, {"field": "value"}],
+        },
+        "layer": [
+            {
+                "mark": {"type": "bar", "cornerRadiusEnd": 3, "height": 16},
+                "encoding": {"color": {"field": "color", "type": "nominal", "scale": None}},
+            },
+            {
+                "mark": {
+                    "type": "text",
+                    "align": "left",
+                    "dx": 6,
+                    "fontSize": 13,
+                    "color": TEXT_COLOR,
+                },
+                "encoding": {"text": {"field": "value"}},
+            },
+        ],
+    }
+
+
+def confusion_chart(
+    matrix: np.ndarray, emotions: Sequence[str], *, truth: str, taken: str
+) -> Chart:
+    """Return a confusion matrix in hundredths of each row.
+
+    Args:
+        matrix: (emotions, emotions) counts, rows truth.
+        emotions: of rows and columns.
+        truth, taken: titles of rows and columns.
+    """
+    shares = (matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)).ravel()
+    cells = pd.DataFrame(
+        {
+            "truth": np.repeat(emotions, len(emotions)),
+            "taken": np.tile(emotions, len(emotions)),
+            "share": shares,
+            "text": [f"{100 * share:.0f}" if share >= 0.005 else "" for share in shares],
         }
     )
-    base = alt.Chart(table).encode(
-        x=alt.X("probability", scale=alt.Scale(domain=[0, 1.12]), axis=None),
-        y=alt.Y(
-            "emotion",
-            sort=None,
-            title=None,
-            axis=alt.Axis(ticks=False, domain=False, labelFontSize=13, labelColor=TEXT_COLOR),
-        ),
-        tooltip=["emotion", "value"],
-    )
-    bars = base.mark_bar(cornerRadiusEnd=3, height=16).encode(color=alt.Color("color", scale=None))
-    values = base.mark_text(align="left", dx=6, fontSize=13, color=TEXT_COLOR).encode(text="value")
-    return (bars + values).properties(height=26 * len(table))
+    axis = {"ticks": False, "domain": False}
+    top = axis | {"orient": "top", "labelAngle": -60}
+    names = {"type": "nominal", "sort": list(emotions)}
+    opacity = {"domain": [0, 1], "range": [0, 0.75]}  # of the darkest cell, too, the text is read
+    return {
+        "datasets": {"cells": cells},
+        "data": {"name": "cells"},
+        "height": 70 + 30 * len(emotions),
+        "encoding": {
+            "x": names | {"field": "taken", "title": taken, "axis": top},
+            "y": names | {"field": "truth", "title": truth, "axis": axis},
+            "tooltip": [
+                {"field": "truth", "title": truth},
+                {"field": "taken", "title": taken},
+                {"field": "share", "type": "quantitative", "format": ".0%"},
+            ],
+        },
+        "layer": [
+            {
+                "mark": {"type": "rect", "color": WAVE_COLOR},
+                "encoding": {
+                    "opacity": {
+                        "field": "share",
+                        "type": "quantitative",
+                        "scale": opacity,
+                        "legend": None,
+                    }
+                },
+            },
+            {
+                "mark": {"type": "text", "color": TEXT_COLOR, "fontSize": 12},
+                "encoding": {"text": {"field": "text"}},
+            },
+        ],
+    }
 
 
-def sound_chart(waveform: np.ndarray, *, amplitude: str, frequency: str) -> alt.VConcatChart:
+def sound_chart(
+    sound: Sketch, *, amplitude: str, frequency: str, course: Chart | None = None
+) -> Chart:
     """Return a waveform over its mel spectrogram, on one time axis.
 
     Args:
-        waveform: (samples,) float32, mono, at `audio.SAMPLE_RATE`.
+        sound: what is drawn.
         amplitude, frequency: titles of the vertical axes.
+        course: what is put in between (`course_chart`).
     """
-    seconds = len(waveform) / audio.SAMPLE_RATE
-    peak = float(np.abs(waveform).max()) or 1.0
-    scale = alt.Scale(domain=[0, seconds], nice=False)
-    step = next((step for step in TIME_STEPS if seconds <= 8 * step), TIME_STEPS[-1])
-    ticks = [step * number for number in range(int(seconds / step) + 1)]
-    minutes = "floor(datum.value / 60) + ':' + format(datum.value % 60, '02d')"
-    labels = minutes if step >= 10 else "datum.label + ' s'"
-    wave = (
-        alt.Chart(envelope(waveform))
-        .mark_area(color=WAVE_COLOR, stroke=WAVE_COLOR, strokeWidth=0.5)
-        .encode(
-            x=alt.X("time:Q", scale=scale, axis=alt.Axis(values=ticks, labels=False, title=None)),
-            y=alt.Y("low:Q", scale=alt.Scale(domain=[-peak, peak]), title=amplitude),
-            y2="high:Q",
-        )
-        .properties(height=110)
-    )
-    frequencies = mel_positions()
-    hertz = " : ".join(f"datum.value == {height} ? '{hz}'" for hz, height in frequencies.items())
-    mel = (
-        alt.Chart(pd.DataFrame({"url": [spectrogram(waveform)]}))
-        .mark_image(aspect=False)
-        .encode(
-            x=alt.XDatum(0, scale=scale, title=None, axis=alt.Axis(values=ticks, labelExpr=labels)),
-            x2=alt.X2Datum(seconds),
-            y=alt.YDatum(
-                0,
-                scale=alt.Scale(domain=[0, 1]),
-                axis=alt.Axis(
-                    title=frequency,
-                    values=list(frequencies.values()),
-                    labelExpr=f"{hertz} : ''",
-                    labelOverlap=False,
-                    grid=False,
-                ),
-            ),
-            y2=alt.Y2Datum(1),
-            url="url:N",
-        )
-        .properties(height=190)
-    )
-    return alt.vconcat(wave, mel, spacing=6)
+    ticks = time_ticks(sound.seconds)
+    scale = time_scale(sound.seconds)
+    peak = float(max(sound.wave.high.max(), -sound.wave.low.min())) or 1.0
+    wave = {
+        "data": {"name": "wave"},
+        "height": 110,
+        "mark": {
+            "type": "area",
+            "color": WAVE_COLOR,
+            "stroke": WAVE_COLOR,
+            "strokeWidth": 0.5,
+        },
+        "encoding": {
+            "x": _time("time", sound.seconds),
+            "y": {
+                "field": "low",
+                "type": "quantitative",
+                "scale": {"domain": [-peak, peak]},
+                "title": amplitude,
+            },
+            "y2": {"field": "high"},
+        },
+    }
+    heights = mel_positions()
+    hertz = " : ".join(f"datum.value == {height} ? '{hz}'" for hz, height in heights.items())
+    mel = {
+        "data": {"values": [{"url": sound.mel}]},
+        "height": 190,
+        "mark": {"type": "image", "aspect": False},
+        "encoding": {
+            "x": {
+                "datum": 0,
+                "type": "quantitative",
+                "scale": scale,
+                "axis": {
+                    "title": None,
+                    "values": ticks,
+                    "labelExpr": _clock(ticks),
+                    "labelFlush": True,
+                },
+            },
+            "x2": {"datum": sound.seconds},
+            "y": {
+                "datum": 0,
+                "type": "quantitative",
+                "scale": {"domain": [0, 1]},
+                "axis": {
+                    "title": frequency,
+                    "values": list(heights.values()),
+                    "labelExpr": f"{hertz} : ''",
+                    "labelOverlap": False,
+                    "grid": False,
+                },
+            },
+            "y2": {"datum": 1},
+            "url": {"field": "url", "type": "nominal"},
+        },
+    }
+    datasets = {"wave": sound.wave}
+    if course is not None:
+        datasets |= course["datasets"]
+        course = {key: value for key, value in course.items() if key != "datasets"}
+    return {
+        "datasets": datasets,
+        "spacing": 6,
+        "autosize": {"type": "fit-x", "contains": "padding"},
+        "vconcat": [row for row in (wave, course, mel) if row is not None],
+    }
 
 
-def envelope(waveform: np.ndarray) -> pd.DataFrame:
-    """Return lowest and highest sample of each of at most `ENVELOPE_COLUMNS` stretches of time."""
-    columns = min(ENVELOPE_COLUMNS, len(waveform))
-    edges = np.linspace(0, len(waveform), columns, endpoint=False).astype(int)
-    return pd.DataFrame(
+def course_chart(
+    times: np.ndarray,
+    probabilities: np.ndarray,
+    emotions: Sequence[str],
+    *,
+    seconds: float,
+    title: str,
+) -> Chart:
+    """Return how the emotions share the probability over time, as a stack of areas.
+
+    Args:
+        times: (windows + 1,) seconds at which each window gives way to the next one.
+        probabilities: (windows, emotions); a row of zeros is a pause, and stays empty.
+        emotions: of the columns.
+        seconds: length of the time axis.
+        title: of the vertical axis.
+    """
+    times, probabilities = _thinned(times, probabilities)
+    voiced = np.asarray(probabilities.any(axis=1))
+    hints = pd.DataFrame(
         {
-            "time": edges / audio.SAMPLE_RATE,
-            "low": np.minimum.reduceat(waveform, edges),
-            "high": np.maximum.reduceat(waveform, edges),
+            "from": times[:-1][voiced],
+            "to": times[1:][voiced],
+            "emotion": [emotions[i] for i in probabilities.argmax(axis=1)[voiced]],
+            "probability": probabilities.max(axis=1)[voiced],
         }
-    ).round(4)
+    )
+    return {
+        "datasets": {"areas": _areas(times, probabilities, emotions), "hints": hints.round(3)},
+        "height": 110,
+        "encoding": {"x": _time("time", seconds)},
+        "layer": [
+            {
+                "data": {"name": "areas"},
+                "mark": {"type": "area"},
+                "encoding": {
+                    "y": {
+                        "field": "low",
+                        "type": "quantitative",
+                        "scale": {"domain": [0, 1]},
+                        "title": title,
+                        "axis": {"format": "%", "values": [0, 0.5, 1], "grid": False},
+                    },
+                    "y2": {"field": "high"},
+                    "detail": {"field": "part", "type": "nominal"},
+                    "color": {
+                        "field": "emotion",
+                        "type": "nominal",
+                        "scale": {
+                            "domain": list(emotions),
+                            "range": [COLORS[emotion] for emotion in emotions],
+                        },
+                        "legend": None,
+                    },
+                },
+            },
+            {
+                "data": {"name": "hints"},
+                "mark": {"type": "rect", "opacity": 0},
+                "encoding": {
+                    "x": _time("from", seconds),
+                    "x2": {"field": "to"},
+                    "tooltip": [
+                        {"field": "from", "type": "quantitative", "format": ".1f"},
+                        {"field": "to", "type": "quantitative", "format": ".1f"},
+                        {"field": "emotion"},
+                        {"field": "probability", "type": "quantitative", "format": ".0%"},
+                    ],
+                },
+            },
+        ],
+    }
 
 
-def spectrogram(waveform: np.ndarray) -> str:
-    """Return the mel power in decibel as a picture (data URL): time to the right, pitch upwards."""
-    from matplotlib import colormaps
-    from PIL import Image
+def _areas(times: np.ndarray, probabilities: np.ndarray, emotions: Sequence[str]) -> pd.DataFrame:
+    """Return the outlines of the areas, one part per emotion and stretch without a pause."""
+    tops = np.cumsum(probabilities, axis=1)
+    middles = (times[:-1] + times[1:]) / 2
+    voiced = np.flatnonzero(probabilities.any(axis=1))
+    tables = [pd.DataFrame(columns=["time", "low", "high", "emotion", "part"])]
+    for number, run in enumerate(np.split(voiced, np.flatnonzero(np.diff(voiced) > 1) + 1)):
+        if not len(run):
+            continue
+        corners = [run[0], *run, run[-1]]  # an area begins and ends with its outer windows
+        at = [times[run[0]], *middles[run], times[run[-1] + 1]]
+        for i, emotion in enumerate(emotions):
+            low, high = (tops[corners, i] - probabilities[corners, i], tops[corners, i])
+            part = f"{number} {emotion}"
+            columns = {"time": at, "low": low, "high": high, "emotion": emotion, "part": part}
+            tables.append(pd.DataFrame(columns))
+    return pd.concat(tables[1:] or tables).round(4)
 
-    step = math.ceil(len(waveform) / features.HOP_LENGTH / PICTURE_COLUMNS)  # frames per column
-    block = features.HOP_LENGTH * step * math.ceil(PICTURE_BLOCK / features.HOP_LENGTH / step)
-    columns = []
-    for start in range(0, len(waveform), block):
-        piece = waveform[start : start + block]
-        frames = max(1, len(piece) // features.HOP_LENGTH)
-        padded = np.pad(piece, (0, max(0, features.MIN_SAMPLES - len(piece))))
-        mel = features.extract_frames(padded)[:frames, features.MEL]
-        columns.append(np.maximum.reduceat(mel, range(0, frames, step)))
-    power = np.concatenate(columns).T[::-1]
-    decibel = 10 * np.log10(np.maximum(power, 1e-10))
-    brightness = 1 + (decibel - max(decibel.max(), QUIET)) / DYNAMIC_RANGE
-    png = io.BytesIO()
-    Image.fromarray(colormaps["magma"](brightness.clip(0, 1), bytes=True)).save(png, "PNG")
-    return "data:image/png;base64," + base64.b64encode(png.getvalue()).decode()
+
+def _thinned(times: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return at most `MAX_WINDOWS`: neighbours are averaged; a pause only where all are pauses."""
+    share = -(-len(probabilities) // MAX_WINDOWS)
+    if share <= 1:
+        return times, probabilities
+    starts = np.arange(0, len(probabilities), share)
+    sums = np.add.reduceat(probabilities, starts)
+    total = sums.sum(axis=1, keepdims=True)
+    return np.append(times[starts], times[-1]), sums / np.where(total > 0, total, 1)
+
+
+def time_scale(seconds: float) -> Chart:
+    """Return the scale of a time axis from 0 on."""
+    return {"domain": [0, seconds], "nice": False}
+
+
+def time_ticks(seconds: float) -> list[float]:
+    """Return at what times an axis has ticks: about eight."""
+    step = next((step for step in TIME_STEPS if seconds <= 8 * step), TIME_STEPS[-1])
+    return [step * number for number in range(int(seconds / step) + 1)]
+
+
+def _time(field: str, seconds: float) -> Chart:
+    """Return the encoding of a time axis whose labels stand below another chart."""
+    axis = {"values": time_ticks(seconds), "labels": False}
+    return {
+        "field": field,
+        "type": "quantitative",
+        "scale": time_scale(seconds),
+        "title": None,
+        "axis": axis,
+    }
+
+
+def _clock(ticks: list[float]) -> str:
+    """Return the Vega expression of a tick's label."""
+    if len(ticks) > 1 and ticks[1] >= 10:
+        return "floor(datum.value / 60) + ':' + format(datum.value % 60, '02d')"
+    return "datum.label + ' s'"
 
 
 def mel_positions() -> dict[int, float]:

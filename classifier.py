@@ -1,13 +1,16 @@
 """From sound to emotion: the one inference path of the page, the command and the evaluation.
 
-A model folder is read, verified and run by LiteRT, or by Keras where LiteRT is not installed.
+Short recordings are judged in one piece, longer ones window by window, in memory that does not grow
+with their length.
 """
 
 import copy
+import itertools
 import os
 import threading
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -18,12 +21,12 @@ import audio
 import features
 import gate
 import model_folder
+import runtime
+import windows
 from model_folder import ModelError
 
 #: Recordings up to this length are judged in one piece, longer ones window by window.
 MAX_WHOLE_SECONDS = 10.0
-WINDOW_SECONDS = 3.0
-WINDOW_HOP_SECONDS = 1.5
 
 #: Under this length, in seconds, there is too little speech to trust an answer.
 SHORT_SECONDS = 0.5
@@ -83,11 +86,18 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Segment:
-    """A stretch of a recording, from `start` to `end` in seconds, and what was heard in it."""
+    """A stretch of a recording, and what was heard in it.
+
+    Attributes:
+        start, end: in seconds.
+        prediction: what the classifier says of it.
+        level: RMS of its loudest frame, full scale is 1.
+    """
 
     start: float
     end: float
     prediction: Prediction
+    level: float
 
 
 class EmotionClassifier:
@@ -127,11 +137,7 @@ class EmotionClassifier:
                 f"this program computes version {features.FEATURE_VERSION}. "
                 "Train it again with train.py."
             )
-        try:
-            from ai_edge_litert import interpreter
-        except ImportError:
-            return cls(manifest, _keras_runner(folder / "network.keras"))
-        return cls(manifest, _litert_runner(interpreter, folder / "network.tflite"))
+        return cls(manifest, runtime.load(folder))
 
     def classify(
         self,
@@ -148,7 +154,7 @@ class EmotionClassifier:
         Raises:
             audio.AudioError: it cannot be read as sound.
         """
-        return self.classify_waveform(audio.load(source), progress=progress)
+        return self._classify(audio.stream(source, progress=progress))
 
     def classify_waveform(
         self, waveform: np.ndarray, *, progress: Callable[[float], None] | None = None
@@ -162,25 +168,12 @@ class EmotionClassifier:
         Raises:
             audio.AudioError: it is not a waveform.
         """
-        waveform = features.check(waveform)
-        seconds = len(waveform) / audio.SAMPLE_RATE
-        if seconds <= MAX_WHOLE_SECONDS:
-            return self._classify_piece(waveform, silence=SILENCE_RMS)
-        heard = [
-            segment.prediction
-            for segment in self.classify_segments(waveform, progress=progress)
-            if segment.prediction.emotion is not None
-        ]
-        if not heard:
-            silent = _loudest_rms(waveform) < SILENCE_RMS
-            return self._nothing(SILENT if silent else NO_VOICE)
-        mean = np.mean([list(prediction.probabilities.values()) for prediction in heard], axis=0)
-        return self._prediction(mean, _clipping_warning(waveform))
+        return self._classify(_pieces(waveform, progress))
 
     def classify_segments(
         self, waveform: np.ndarray, *, progress: Callable[[float], None] | None = None
     ) -> list[Segment]:
-        """Classify a waveform in windows of `WINDOW_SECONDS`; in pauses the emotion is None.
+        """Classify a waveform in windows (`windows.cut`); in pauses the emotion is None.
 
         Args:
             waveform: (samples,) float32, mono, at `audio.SAMPLE_RATE`.
@@ -189,25 +182,52 @@ class EmotionClassifier:
         Raises:
             audio.AudioError: it is not a waveform.
         """
-        waveform = features.check(waveform)
-        window = round(WINDOW_SECONDS * audio.SAMPLE_RATE)
-        hop = round(WINDOW_HOP_SECONDS * audio.SAMPLE_RATE)
-        # The last window ends with the recording: no rest is left unheard, none is mostly padding.
-        starts = [*range(0, len(waveform) - window, hop), max(0, len(waveform) - window)]
-        pause = max(SILENCE_RMS, _loudest_rms(waveform) * 10 ** (-PAUSE_DB / 20))
-        segments = []
-        for number, start in enumerate(starts, 1):
-            piece = waveform[start : start + window]
-            segments.append(
-                Segment(
-                    start / audio.SAMPLE_RATE,
-                    (start + len(piece)) / audio.SAMPLE_RATE,
-                    self._classify_piece(piece, silence=pause),
-                )
-            )
-            if progress is not None:
-                progress(number / len(starts))
-        return segments
+        return settle_pauses(list(self.stream_segments(_pieces(waveform, progress))))
+
+    def stream_segments(self, pieces: Iterable[np.ndarray]) -> Iterator[Segment]:
+        """Classify a recording of any length in windows, each as soon as it is heard.
+
+        What is a pause beside the loudest sound of all is known at the end: `settle_pauses`.
+
+        Args:
+            pieces: of the waveform one after the other, as from `audio.stream`.
+        """
+        loudest, next_start = 0.0, 0
+        voice_ahead: bool | None = None
+        for start, waveform, spectra in windows.cut(pieces):
+            level = _loudest_rms(waveform)
+            loudest = max(loudest, level)
+            if start != next_start:  # the last window, where it lies out of step
+                voice_ahead = None
+            next_start = start + windows.HOP
+            pause = _pause_rms(loudest)
+            prediction = self._unheard(waveform, silence=pause)
+            if prediction is not None:
+                voice_ahead = None
+            else:
+                voice, voice_ahead = _find_voice(waveform, voice_ahead, pause=pause)
+                if voice:
+                    prediction = self._judge(waveform, features.combine(spectra))
+                else:
+                    prediction = _nothing(self.labels, NO_VOICE)
+            end = start + len(waveform)
+            yield Segment(start / audio.SAMPLE_RATE, end / audio.SAMPLE_RATE, prediction, level)
+
+    def summarise(self, segments: Sequence[Segment]) -> Prediction:
+        """Return the answer to a recording, or to the part that was heard, from its segments.
+
+        The mean of those that are no pause, with the warning that most of them carry.
+
+        Args:
+            segments: one or more of `stream_segments`.
+        """
+        heard = [s.prediction for s in settle_pauses(segments) if s.prediction.emotion is not None]
+        if not heard:
+            silent = max(segment.level for segment in segments) < SILENCE_RMS
+            return _nothing(self.labels, SILENT if silent else NO_VOICE)
+        mean = np.mean([list(prediction.probabilities.values()) for prediction in heard], axis=0)
+        warning, count = Counter(prediction.warning for prediction in heard).most_common(1)[0]
+        return self._prediction(mean, warning if 2 * count > len(heard) else "")
 
     def adapted_to(
         self, references: Iterable[str | os.PathLike[str] | bytes | BinaryIO]
@@ -225,13 +245,12 @@ class EmotionClassifier:
             audio.AudioError: one of them cannot be read as sound, or together they hold less than
                 `MIN_REFERENCE_SECONDS` of voice.
         """
-        window = round(WINDOW_SECONDS * audio.SAMPLE_RATE)
         heard, seconds = [], 0.0
         for source in references:
             waveform = features.check(audio.load(source))
-            pause = max(SILENCE_RMS, _loudest_rms(waveform) * 10 ** (-PAUSE_DB / 20))
-            for start in range(0, len(waveform), window):
-                piece = waveform[start : start + window]
+            pause = _pause_rms(_loudest_rms(waveform))
+            for start in range(0, len(waveform), windows.SAMPLES):
+                piece = waveform[start : start + windows.SAMPLES]
                 if len(piece) < features.MIN_SAMPLES or _loudest_rms(piece) < pause:
                     continue
                 frames = features.trim_silence(features.extract_frames(piece))
@@ -253,18 +272,28 @@ class EmotionClassifier:
             return frames
         return features.mean_vector(frames)[np.newaxis]
 
-    def _classify_piece(self, waveform: np.ndarray, *, silence: float) -> Prediction:
+    def _classify(self, pieces: Iterator[np.ndarray]) -> Prediction:
+        first = next(pieces)  # of a minute, or all
+        if len(first) > MAX_WHOLE_SECONDS * audio.SAMPLE_RATE:
+            return self.summarise(list(self.stream_segments(itertools.chain([first], pieces))))
+        prediction = self._unheard(first, silence=SILENCE_RMS)
+        if prediction is not None:
+            return prediction
+        if not _is_short(first) and not gate.has_voice(first):
+            return _nothing(self.labels, NO_VOICE)
+        return self._judge(first, features.extract_frames(first))
+
+    def _unheard(self, waveform: np.ndarray, *, silence: float) -> Prediction | None:
+        """Return the answer where a waveform is too short or too soft to listen to."""
         if len(waveform) < features.MIN_SAMPLES:
-            return self._nothing(
-                f"too short: {len(waveform) / audio.SAMPLE_RATE:.2f} s "
-                f"(at least {SHORT_SECONDS} s is needed to judge)"
-            )
+            return _nothing(self.labels, _too_short(waveform))
         if _loudest_rms(waveform) < silence:
-            return self._nothing(SILENT)
-        too_short = len(waveform) < SHORT_SECONDS * audio.SAMPLE_RATE
-        if not too_short and not gate.has_voice(waveform):
-            return self._nothing(NO_VOICE)
-        frames = features.trim_silence(features.extract_frames(waveform))
+            return _nothing(self.labels, SILENT)
+        return None
+
+    def _judge(self, waveform: np.ndarray, frames: np.ndarray) -> Prediction:
+        """Return the answer of the network to a waveform with a voice, and its features."""
+        frames = features.trim_silence(frames)
         shown = self._to_network(frames)
         if self._offset is not None:
             shown = features.linear(features.decibel(shown) - self._offset)
@@ -273,17 +302,16 @@ class EmotionClassifier:
             shown = shown.T
         with self._lock:
             probabilities = self._run(shown[np.newaxis])[0]
-        return self._prediction(probabilities, warning, uncertain=too_short)
+        return self._prediction(probabilities, warning, uncertain=_is_short(waveform))
 
     def _warning(self, waveform: np.ndarray, frames: np.ndarray, shown: np.ndarray) -> str:
         """Return in words what makes an answer doubtful, the worst first, or ''."""
-        seconds = len(waveform) / audio.SAMPLE_RATE
-        if seconds < SHORT_SECONDS:
-            return f"too short: {seconds:.2f} s (at least {SHORT_SECONDS} s is needed to judge)"
-        if warning := _clipping_warning(waveform):
-            return warning
-        mel = features.decibel(frames)[:, features.MEL]
-        low, high = np.percentile(mel, [10, 95], axis=0)
+        if _is_short(waveform):
+            return _too_short(waveform)
+        if np.count_nonzero(np.abs(waveform) >= 0.999) > CLIPPED_SHARE * len(waveform):
+            return "clipped: the recording was too loud for its microphone"
+        mel = np.sort(features.decibel(frames)[:, features.MEL], axis=0)
+        low, high = mel[len(mel) // 10], mel[len(mel) * 19 // 20]  # np.percentile takes longer
         if np.mean(high - low) < NOISY_RANGE_DB:
             return "very noisy: the voice hardly stands out of the noise"
         normalisation = self.manifest["normalisation"]
@@ -304,9 +332,6 @@ class EmotionClassifier:
             warning=warning,
         )
 
-    def _nothing(self, warning: str) -> Prediction:
-        return Prediction(None, 0.0, True, dict.fromkeys(self.labels, 0.0), warning)
-
 
 def clip_distance(shown: np.ndarray, mean: ArrayLike, std: ArrayLike) -> float:
     """Return how far a clip is from the mean of the training, in squared standard deviations.
@@ -319,51 +344,80 @@ def clip_distance(shown: np.ndarray, mean: ArrayLike, std: ArrayLike) -> float:
     return float(np.mean(np.square(distance)))
 
 
-def _litert_runner(litert: Any, file: Path) -> Callable[[np.ndarray], np.ndarray]:
-    # The XNNPACK delegate, the default, is faster when many inputs have one length. Clips differ:
-    # preparing it anew for each (5 ms) costs more than it saves (2 ms).
-    interpreter = litert.Interpreter(
-        model_content=file.read_bytes(),
-        num_threads=1,
-        experimental_op_resolver_type=litert.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
-    )
-    tensor_in = interpreter.get_input_details()[0]["index"]
-    tensor_out = interpreter.get_output_details()[0]["index"]
-    allocated: tuple[int, ...] = ()
+def settle_pauses(segments: Sequence[Segment]) -> list[Segment]:
+    """Return the segments of a recording, without emotion where they are pauses.
 
-    def run(network_input: np.ndarray) -> np.ndarray:
-        nonlocal allocated
-        if network_input.shape != allocated:
-            interpreter.resize_tensor_input(tensor_in, network_input.shape)
-            interpreter.allocate_tensors()
-            allocated = network_input.shape
-        interpreter.set_tensor(tensor_in, network_input)
-        interpreter.invoke()
-        return interpreter.get_tensor(tensor_out)
-
-    return run
+    Args:
+        segments: all of `EmotionClassifier.stream_segments`.
+    """
+    pause = _pause_rms(max((segment.level for segment in segments), default=0.0))
+    return [
+        replace(segment, prediction=_nothing(segment.prediction.probabilities, SILENT))
+        if segment.prediction.emotion is not None and segment.level < pause
+        else segment
+        for segment in segments
+    ]
 
 
-def _keras_runner(file: Path) -> Callable[[np.ndarray], np.ndarray]:
-    gate.load()  # before TensorFlow, which Keras brings along
-    try:
-        import keras
-    except ImportError:
-        raise ModelError(
-            "Neither LiteRT nor Keras is installed. Install one: pip install ai-edge-litert"
-        ) from None
-    network = keras.saving.load_model(file, compile=False, safe_mode=True)
-    return lambda network_input: np.asarray(network(network_input, training=False))
+def _nothing(labels: Iterable[str], warning: str) -> Prediction:
+    return Prediction(None, 0.0, True, dict.fromkeys(labels, 0.0), warning)
+
+
+def _pieces(waveform: np.ndarray, progress: Callable[[float], None] | None) -> Iterator[np.ndarray]:
+    """Yield a waveform as `audio.stream` does a file."""
+    waveform = audio.without_offset(features.check(waveform))
+    size = round(audio.PIECE_SECONDS * audio.SAMPLE_RATE)
+    for end in range(size, len(waveform) + size, size):
+        yield waveform[end - size : end]
+        if progress is not None:
+            progress(min(1.0, end / len(waveform)))
+
+
+def _find_voice(
+    window: np.ndarray, first_half: bool | None, *, pause: float
+) -> tuple[bool, bool | None]:
+    """Tell whether there is a voice in a window, that is, in one of its halves.
+
+    The second half comes first: it is half of the next window, too.
+
+    Args:
+        window: (samples,); one that is shorter than the others is a whole recording.
+        first_half: whether there is one in the first half; None where it is not known.
+        pause: level under which there is none.
+
+    Returns:
+        Whether there is one in the window, and in its second half; None where that is not known.
+    """
+    if len(window) < windows.SAMPLES:
+        return _is_short(window) or gate.has_voice(window), None
+    if first_half:
+        return True, None
+    second = window[windows.HOP :]
+    unknown = [second] if first_half is False else [second, window[: windows.HOP]]
+    loud = [half for half in unknown if _loudest_rms(half) >= pause]
+    found = gate.find_voice(loud)
+    if found is None:
+        return False, False
+    return True, True if loud[found] is second else None
+
+
+def _is_short(waveform: np.ndarray) -> bool:
+    return len(waveform) < SHORT_SECONDS * audio.SAMPLE_RATE
+
+
+def _too_short(waveform: np.ndarray) -> str:
+    seconds = len(waveform) / audio.SAMPLE_RATE
+    return f"too short: {seconds:.2f} s (at least {SHORT_SECONDS} s is needed to judge)"
+
+
+def _pause_rms(loudest: float) -> float:
+    """Return the level of a pause in a recording whose loudest frame has the RMS given."""
+    return max(SILENCE_RMS, loudest * 10 ** (-PAUSE_DB / 20))
 
 
 def _loudest_rms(waveform: np.ndarray) -> float:
     """Return the RMS of the loudest frame, without the frames' other features."""
     whole = waveform[: len(waveform) // features.HOP_LENGTH * features.HOP_LENGTH]
-    hops = np.square(whole).reshape(-1, features.HOP_LENGTH).mean(axis=1)
-    return float(np.sqrt(hops.max(initial=0.0)))
-
-
-def _clipping_warning(waveform: np.ndarray) -> str:
-    if np.mean(np.abs(waveform) >= 0.999) > CLIPPED_SHARE:
-        return "clipped: the recording was too loud for its microphone"
-    return ""
+    hops = whole.reshape(-1, features.HOP_LENGTH)
+    energy = np.einsum("hs,hs->h", hops, hops)
+    return float(np.sqrt(energy.max(initial=0.0) / features.HOP_LENGTH))

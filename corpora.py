@@ -6,19 +6,26 @@ flat or nested. What follows no known naming is labelled by the folder it lies i
 
 import csv
 import hashlib
+import io
+import itertools
 import logging
 import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePath
-from typing import NamedTuple
-
-import pandas as pd
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, TextIO
 
 from audio import EXTENSIONS
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 EMOTIONS = ("angry", "calm", "disgust", "fearful", "happy", "neutral", "sad", "surprised")
+OWN = "my_recordings"  # the corpus of what was saved on the page: my_recordings.py
+MAX_ROWS = 200_000  # of a list
+MAX_LINE = 10_000  # characters of a line in it
+MAX_QUOTED = 200  # characters of what a message quotes of it
 LOG = logging.getLogger("corpora")
 AnyPath = str | os.PathLike[str]
 Found = list[tuple[str, "Clip"]]  # path, and what is known of it
@@ -43,6 +50,7 @@ _NAMES = {
     "TESS": r"(?P<speaker>[OY]A)F?_[A-Z]+_(?P<code>angry|disgust|fear|happy|neutral|ps|sad)",
     "SAVEE": r"(?P<speaker>DC|JE|JK|KL)_(?P<code>a|d|f|h|n|sa|su)\d\d",
     "EMO-DB": r"(?P<speaker>03|08|09|1[0-6])[AB]\d\d(?P<code>[WLEAFTN])[A-Z]",
+    OWN: rf"(?P<speaker>[a-z0-9-]+)_(?P<code>{'|'.join(EMOTIONS)})_[0-9a-f]{{16}}(-\d+-\d+)?",
 }
 # What the codes mean that are not words of ours. `scan` leaves boredom out.
 _CODES = {
@@ -51,6 +59,7 @@ _CODES = {
     "TESS": "fear=fearful ps=surprised",
     "SAVEE": "a=angry d=disgust f=fearful h=happy n=neutral sa=sad su=surprised",
     "EMO-DB": "w=angry l=boredom e=disgust a=fearful f=happy t=sad n=neutral",
+    OWN: "",
 }
 _EXAMPLES = (
     "03-01-06-01-02-01-12.wav (RAVDESS), 1001_DFA_ANG_XX.wav (CREMA-D), OAF_back_angry.wav (TESS), "
@@ -71,6 +80,7 @@ LICENCES = {
     "TESS": "CC BY-NC-ND 4.0",
     "SAVEE": "on registration, research only",
     "EMO-DB": "free to use",
+    OWN: "your own",
 }
 
 
@@ -88,7 +98,7 @@ class Clip(NamedTuple):
 
 
 def parse_name(path: AnyPath) -> Clip | None:
-    """Read emotion and speaker off a RAVDESS, CREMA-D, TESS, SAVEE or EMO-DB file name.
+    """Read emotion and speaker off the file name of a known corpus, or of `my_recordings`.
 
     The parent folder is looked at where it names the speaker (SAVEE's DC/a01.wav). The file need
     not exist. None if the name follows none of these corpora or its emotion is none of EMOTIONS.
@@ -125,11 +135,12 @@ def parse_folders(path: AnyPath) -> str | None:
     return emotions.pop() if emotions else None
 
 
-def read_list(file: AnyPath, *, labelled: bool = True) -> list[tuple[Path, str, str]]:
+def read_list(file: AnyPath, *, labelled: bool = True) -> list[tuple[AnyPath, str, str]]:
     """Read a CSV list of clips (UTF-8, separator comma or semicolon).
 
-    The first column holds the paths, relative to the folder of the list; the column `emotion` the
-    labels; an optional column `speaker` the speakers. `labelled` demands an emotion in every row.
+    The first column holds the paths, relative to the folder of the list, or addresses; the column
+    `emotion` the labels; an optional column `speaker` the speakers. `labelled` demands an emotion
+    in every row.
 
     Returns:
         Path, emotion, speaker of each row ('' where not given). The files need not exist.
@@ -137,36 +148,86 @@ def read_list(file: AnyPath, *, labelled: bool = True) -> list[tuple[Path, str, 
     Raises:
         CorpusError: unreadable list, missing column or value, or an emotion that is not known.
     """
-    file = Path(file)
     try:
-        lines = file.read_text(encoding="utf-8-sig").splitlines(keepends=True)
-        delimiter = ";" if lines and lines[0].count(";") > lines[0].count(",") else ","
-        reader = csv.reader(lines, delimiter=delimiter)
-        rows = [(reader.line_num, [cell.strip() for cell in row]) for row in reader if any(row)]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        with open(file, "rb") as content:
+            return parse_list(file, content, labelled=labelled)
+    except OSError as error:
         raise CorpusError(f"{file} cannot be read as a UTF-8 CSV list: {error}") from error
-    if len(rows) < 2:
-        raise CorpusError(f"{file} lists no clips: a line of column names, then rows are expected")
-    columns = [column.lower() for column in rows[0][1]]
-    if PurePath(columns[0]).suffix in EXTENSIONS:
-        raise CorpusError(f"{file} starts with {columns[0]}, a line of column names is expected")
-    if labelled and "emotion" not in columns[1:]:
-        raise CorpusError(f"{file} has the columns {columns}, first path and then emotion expected")
-    clips = []
-    for number, row in rows[1:]:
-        where = f"{file}, row {number}"
-        values = dict(zip(columns, row, strict=False))
-        if len(row) != len(columns) or not row[0] or values.get("speaker") == "":
-            raise CorpusError(f"{where}: {row} found, a value for each of {columns} is expected")
-        word, speaker = values.get("emotion", ""), values.get("speaker", "")
-        emotion = parse_emotion(word) or ""
-        if not emotion and (word or labelled):
-            raise CorpusError(f"{where}: emotion '{word}' found, one of {EMOTIONS} is expected")
-        clips.append((file.parent / row[0], emotion, speaker))
+
+
+def parse_list(
+    file: AnyPath, content: BinaryIO, *, labelled: bool = True
+) -> list[tuple[AnyPath, str, str]]:
+    """Do as `read_list` with the content of a list, which need not lie at `file`."""
+    file = Path(file)
+    text = io.TextIOWrapper(content, encoding="utf-8-sig", newline="")
+    try:
+        rows = _read_rows(text)
+        _, names = next(rows, (0, []))
+        columns = [column.lower() for column in names]
+        if columns and PurePath(columns[0]).suffix in EXTENSIONS:
+            raise CorpusError(
+                f"{file} starts with {_short(columns[0])}, a line of column names is expected"
+            )
+        first = next(rows, None)
+        if first is None:
+            raise CorpusError(
+                f"{file} lists no clips: a line of column names, then rows are expected"
+            )
+        if labelled and "emotion" not in columns[1:]:
+            raise CorpusError(
+                f"{file} has the columns {_short(columns)}, first path and then emotion expected"
+            )
+        clips = list[tuple[AnyPath, str, str]]()
+        for number, row in itertools.chain([first], rows):
+            where = f"{file}, row {number}"
+            if len(clips) == MAX_ROWS:
+                raise CorpusError(f"{where}: more than {MAX_ROWS} rows; cut the list into several")
+            values = dict(zip(columns, row, strict=False))
+            if len(row) != len(columns) or not row[0] or values.get("speaker") == "":
+                raise CorpusError(
+                    f"{where}: {_short(row)} found, a value for each of {_short(columns)} is "
+                    "expected"
+                )
+            word, speaker = values.get("emotion", ""), values.get("speaker", "")
+            emotion = parse_emotion(word) or ""
+            if not emotion and (word or labelled):
+                raise CorpusError(
+                    f"{where}: emotion '{_short(word)}' found, one of {EMOTIONS} is expected"
+                )
+            path = row[0] if "://" in row[0] else file.parent / row[0]
+            clips.append((path, emotion, speaker))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise CorpusError(f"{file} cannot be read as a UTF-8 CSV list: {error}") from error
+    finally:
+        text.detach()  # whoever opened the content closes it
     return clips
 
 
-def scan(*sources: AnyPath) -> pd.DataFrame:
+def _read_rows(text: TextIO) -> Iterator[tuple[int, list[str]]]:
+    """Yield number and cells of the rows of a CSV file that are not empty, its columns first."""
+
+    def lines() -> Iterator[str]:
+        while line := text.readline(MAX_LINE + 1):
+            if len(line) > MAX_LINE:
+                raise csv.Error(f"a line of more than {MAX_LINE} characters")
+            yield line
+
+    first = next(lines(), "")
+    delimiter = ";" if first.count(";") > first.count(",") else ","
+    reader = csv.reader(itertools.chain([first], lines()), delimiter=delimiter)
+    for row in reader:
+        if any(row):
+            yield reader.line_num, [cell.strip() for cell in row]
+
+
+def _short(found: object) -> str:
+    """Return what a message quotes, cut where it is no line any more."""
+    text = str(found)
+    return text if len(text) <= MAX_QUOTED else f"{text[:MAX_QUOTED]}…"
+
+
+def scan(*sources: AnyPath) -> "pd.DataFrame":
     """Find the labelled clips of folders (searched with all below, links too) and `.csv` lists.
 
     Names of the known corpora win over folder names. Otherwise the folder given is the corpus, and
@@ -186,6 +247,8 @@ def scan(*sources: AnyPath) -> pd.DataFrame:
     Raises:
         CorpusError: a source that is missing, empty, without labels, or contradicts itself.
     """
+    import pandas as pd
+
     clips: Found = []
     for source in map(Path, sources):
         if source.is_dir():
@@ -255,7 +318,7 @@ def _scan_list(file: Path) -> Found:
     clips = []
     for path, emotion, speaker in read_list(file):
         # A known name tells the speaker as other folders tell it, so one voice keeps one name.
-        clip = _read_name(path) or _own_clip(emotion, speaker, file.stem)
+        clip = _read_name(PurePath(path)) or _own_clip(emotion, speaker, file.stem)
         clips.append((str(path), clip._replace(emotion=emotion)))
     return clips
 

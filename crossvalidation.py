@@ -28,6 +28,7 @@ import workers
 from classifier import EmotionClassifier
 from dataset import Dataset, Packed
 from evaluation import FoldResult
+from progress import UNWATCHED, Progress
 from training import (
     MEMBERS,
     Member,
@@ -53,6 +54,7 @@ class Job:
         emotions: in label order.
         epochs: of each training.
         folder: for finished trainings and the state of unfinished ones.
+        progress: for a program that watches.
     """
 
     kind: str
@@ -60,6 +62,7 @@ class Job:
     emotions: Sequence[str]
     epochs: int
     folder: Path
+    progress: Progress = UNWATCHED
 
 
 @dataclass(frozen=True)
@@ -134,8 +137,7 @@ def run(job: Job, protocol: str, *, folds: int, seeds: Sequence[int], jobs: int)
     finished = []
     for seed, split, tasks in asked:
         said = [_read(task.file) for task in tasks]
-        targets = label_targets(table, job.emotions, split.train)[split.validation]
-        temperature = fit_temperature(_mean(said, "validation"), targets)
+        temperature = _temperature(job, said, split.train, split.validation)
         probabilities = softmax(_mean(said, "test") / temperature, axis=1)
         result = FoldResult(split.name, seed, split.test, probabilities)
         ensemble = Ensemble([task.file for task in tasks], temperature)
@@ -162,10 +164,23 @@ def train_final(job: Job, speaker_folds: Sequence[Finished], *, seed: int, jobs:
         logs = [math.log(fold.ensemble.temperature) for fold in speaker_folds]
         temperature = math.exp(float(np.mean(logs)))
     else:
-        targets = label_targets(table, job.emotions, rows)[validation]
         said = [_read(task.file) for task in tasks]
-        temperature = fit_temperature(_mean(said, "validation"), targets)
+        temperature = _temperature(job, said, rows, validation)
     return Ensemble([task.file for task in tasks], temperature)
+
+
+def _temperature(
+    job: Job, said: Sequence[dict[str, np.ndarray]], train: np.ndarray, validation: np.ndarray
+) -> float:
+    """Return the ensemble's temperature, fitted on the validation clips.
+
+    On those of speech, where there are any: emotions are clearer in song, and a temperature that
+    suits both promises too much of speech, which is what people bring.
+    """
+    targets = label_targets(job.dataset.table, job.emotions, train)[validation]
+    spoken = job.dataset.table.channel.to_numpy()[validation] == "speech"
+    judged = spoken if spoken.any() else ~spoken
+    return fit_temperature(_mean(said, "validation")[judged], targets[judged])
 
 
 class _Task(NamedTuple):
@@ -233,6 +248,7 @@ def _work(job: Job, tasks: Sequence[_Task], *, title: str, jobs: int) -> None:
     if not todo:
         return
     packed = job.folder / "frames.npy"
+    job.progress.note(step="training material", done=0, total=1)
     dataset.pack(job.dataset, packed)
     with tqdm(
         total=sum(task.epochs for task in tasks),
@@ -240,6 +256,7 @@ def _work(job: Job, tasks: Sequence[_Task], *, title: str, jobs: int) -> None:
         desc=f"{title}: {len(tasks)} trainings",
         unit="epoch",
     ) as bar:
+        job.progress.note(step=title, done=bar.n, total=bar.total)
         side_by_side = max(1, min(jobs, len(todo)))
         executor = ProcessPoolExecutor(
             side_by_side,
@@ -253,7 +270,10 @@ def _work(job: Job, tasks: Sequence[_Task], *, title: str, jobs: int) -> None:
                 finished, pending = wait(pending, timeout=1.0)
                 for future in finished:
                     future.result()
-                bar.update(max(0, sum(task.epochs_done() for task in tasks) - bar.n))
+                done = sum(task.epochs_done() for task in tasks)
+                if done > bar.n:
+                    bar.update(done - bar.n)
+                    job.progress.note(step=title, done=bar.n, total=bar.total)
         except BaseException:
             # Not one more epoch: the last finished one of each training is on the disk.
             for process in multiprocessing.active_children():
@@ -266,6 +286,7 @@ def _work(job: Job, tasks: Sequence[_Task], *, title: str, jobs: int) -> None:
 def _train(job: Job, packed: Path, task: _Task) -> None:
     def note_epoch(epoch: int, loss: float) -> None:
         task.epoch.write_text(str(epoch))
+        job.progress.note(training=task.file.stem, epoch=epoch, epochs=task.epochs, loss=loss)
 
     member = fit(
         job.kind,

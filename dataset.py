@@ -22,6 +22,7 @@ import pandas as pd
 import audio
 import features
 import workers
+from progress import UNWATCHED, Progress
 
 LOG = logging.getLogger("dataset")
 
@@ -120,7 +121,9 @@ def extract(
     cache: Path,
     seed: int,
     jobs: int,
+    scheduler: str | None = None,
     quiet: bool = False,
+    progress: Progress = UNWATCHED,
 ) -> Dataset:
     """Extract the features of all clips under all recipes, or find them in the cache.
 
@@ -132,40 +135,55 @@ def extract(
         cache: folder for the chunks.
         seed: of the transforms; every clip, copy and seed draws its own numbers.
         jobs: processes.
+        scheduler: address of a Dask cluster that does the work instead. The clips and the cache
+            must be on disks that its workers share with this machine.
         quiet: show no progress bar.
+        progress: for a program that watches.
+
+    Raises:
+        workers.ClusterError: the cluster cannot be reached, or does not share the cache.
+        BrokenProcessPool: a process was killed, and another one with the same clips.
     """
-    from joblib import Parallel, delayed
+    from concurrent.futures.process import BrokenProcessPool
+
     from tqdm import tqdm
 
+    cache = cache.absolute()
     cache.mkdir(parents=True, exist_ok=True)
     # Only what can be heard is augmented, so the clips themselves come first.
     originals = _plan(table, (), cache=cache, seed=0)
-    with Parallel(n_jobs=jobs, return_as="generator", max_nbytes=None) as parallel:
 
-        def work(tasks: list["_Chunk"], title: str) -> None:
-            missing = [task for task in tasks if not task.file.exists()]
-            bar = tqdm(
-                total=sum(len(task.paths) for task in tasks),
-                initial=sum(len(task.paths) for task in tasks if task.file.exists()),
-                desc=title,
-                unit="clip",
-                disable=quiet,
-            )
-            with bar:
-                with workers.deaf_to_interrupts():
-                    done = parallel(delayed(_extract_chunk)(task) for task in missing)
-                for clips in done:
-                    bar.update(clips)
+    def work(tasks: list["_Chunk"], title: str) -> None:
+        missing = [task for task in tasks if not task.file.exists()]
+        bar = tqdm(
+            total=sum(len(task.paths) for task in tasks),
+            initial=sum(len(task.paths) for task in tasks if task.file.exists()),
+            desc=title,
+            unit="clip",
+            disable=quiet,
+        )
+        with bar:
+            done = workers.stream(_extract_chunk, missing, jobs=jobs, scheduler=scheduler)
+            for task, clips in done:
+                if clips is None:
+                    raise BrokenProcessPool(f"lost twice: {task.paths}")
+                if not task.file.exists():
+                    raise workers.ClusterError(
+                        f"{cache}, where the features go, is not the same folder on all machines; "
+                        "put this program and the clips on a disk that they share"
+                    )
+                bar.update(clips)
+                progress.note(step=title, done=bar.n, total=bar.total)
 
-        work(originals, "features")
-        heard = np.concatenate([_read(chunk.file, "heard") for chunk in originals])
-        for path in table.path[~heard]:
-            LOG.warning("%s left out: it cannot be read, or is silent throughout", path)
-        augmented = [
-            _plan(table[heard], recipe, cache=cache, seed=seed + number)
-            for number, recipe in enumerate(recipes[1:])
-        ]
-        work([chunk for copy in augmented for chunk in copy], "augmented copies")
+    work(originals, "features")
+    heard = np.concatenate([_read(chunk.file, "heard") for chunk in originals])
+    for path in table.path[~heard]:
+        LOG.warning("%s left out: it cannot be read, or is silent throughout", path)
+    augmented = [
+        _plan(table[heard], recipe, cache=cache, seed=seed + number)
+        for number, recipe in enumerate(recipes[1:])
+    ]
+    work([chunk for copy in augmented for chunk in copy], "augmented copies")
     copies = tuple(tuple(chunk.file for chunk in chunks) for chunks in [originals, *augmented])
     return Dataset(table[heard].reset_index(drop=True), copies)
 
@@ -188,6 +206,7 @@ def _plan(table: pd.DataFrame, recipe: Recipe, *, cache: Path, seed: int) -> lis
             files = [(path, os.stat(path).st_size, os.stat(path).st_mtime_ns) for path in paths]
             content = json.dumps([features.FEATURE_VERSION, files, repr(recipe), seed])
             key = hashlib.sha256(content.encode()).hexdigest()[:32]
+            paths = [os.path.abspath(path) for path in paths]  # for workers in other folders
             chunks.append(_Chunk(paths, recipe, seed, cache / f"{key}.npz"))
     return chunks
 
@@ -215,6 +234,7 @@ def _extract_chunk(chunk: _Chunk) -> int:
         vectors.append(features.mean_vector(clip))
         frames.append(features.trim_silence(clip))
     empty = np.zeros((0, len(features.FEATURE_NAMES)), np.float32)
+    chunk.file.parent.mkdir(parents=True, exist_ok=True)  # on another machine than the command's
     # Whole or not at all: a killed process leaves no half file under the chunk's name.
     part = chunk.file.with_suffix(f".{os.getpid()}.part")
     with part.open("wb") as file:

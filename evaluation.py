@@ -4,12 +4,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 import corpora
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 BOOTSTRAP_DRAWS = 2000
 CALIBRATION_BINS = 15
@@ -98,7 +100,7 @@ class FoldResult:
 
 
 def records(
-    table: pd.DataFrame, protocol: str, emotions: Sequence[str], results: Sequence[FoldResult]
+    table: "pd.DataFrame", protocol: str, emotions: Sequence[str], results: Sequence[FoldResult]
 ) -> list[dict[str, Any]]:
     """Return the metric records of a protocol, as a manifest holds them.
 
@@ -129,7 +131,7 @@ def records(
     return made
 
 
-def summarise(table: pd.DataFrame) -> dict[str, dict[str, Any]]:
+def summarise(table: "pd.DataFrame") -> dict[str, dict[str, Any]]:
     """Return, per corpus, what a table holds, as a manifest does."""
     return {
         name: {
@@ -142,7 +144,7 @@ def summarise(table: pd.DataFrame) -> dict[str, dict[str, Any]]:
     }
 
 
-def describe(table: pd.DataFrame) -> str:
+def describe(table: "pd.DataFrame") -> str:
     """Return the corpora and channels of a table in words: 'RAVDESS speech and song'."""
     parts = []
     for corpus, clips in table.groupby("corpus"):
@@ -184,12 +186,14 @@ def report(record: dict[str, Any]) -> str:
 
 
 def _scores(
-    table: pd.DataFrame,
-    allowed: pd.Index,
+    table: "pd.DataFrame",
+    allowed: "pd.Index",
     shared: list[str],
     emotions: list[str],
     results: list[FoldResult],
 ) -> dict[str, Any]:
+    import pandas as pd
+
     columns = [emotions.index(emotion) for emotion in shared]
     rows = []
     for result in results:
@@ -246,7 +250,7 @@ def accuracy_of_surest(confidence: np.ndarray, correct: np.ndarray) -> float:
     return float(correct[kept].mean())
 
 
-def _uar_by_sex(said: pd.DataFrame) -> dict[str, float]:
+def _uar_by_sex(said: "pd.DataFrame") -> dict[str, float]:
     """Return the UAR of women and of men, where the corpus says who is what."""
     sexes = said.speaker.map(corpora.sex)
     return {
@@ -255,7 +259,7 @@ def _uar_by_sex(said: pd.DataFrame) -> dict[str, float]:
     }
 
 
-def _bootstrap_interval(said: pd.DataFrame, emotions: list[str]) -> list[float] | None:
+def _bootstrap_interval(said: "pd.DataFrame", emotions: list[str]) -> list[float] | None:
     """Return the 95 % interval of the UAR when the speakers are drawn anew; None of only one.
 
     Speakers, not clips, are the unit: two clips of one voice are not two independent trials.

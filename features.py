@@ -8,9 +8,9 @@ with tables made once per process and without importing librosa, which takes lon
 
 import functools
 import warnings
+from typing import NamedTuple
 
 import numpy as np
-import scipy.fft
 
 from audio import SAMPLE_RATE, AudioError
 
@@ -46,6 +46,12 @@ RMS = FEATURE_NAMES.index("rms")
 
 #: Powers below this count as it in decibel: the floor of librosa.power_to_db.
 POWER_FLOOR = 1e-10
+
+# Frames worked on at a time. What they need stays in the processor's cache, and products of so few
+# are not shared among BLAS's threads, which on a busy machine wait for each other.
+_BLOCK = 24
+
+_TUNINGS = np.linspace(-0.5, 0.5, 101)  # semitones off A440
 
 #: The columns by kind: MFCC, their two deltas, chroma, mel, and the last four together.
 FEATURE_GROUPS = (
@@ -88,21 +94,91 @@ def extract_frames(waveform: np.ndarray) -> np.ndarray:
         )
         waveform = np.pad(waveform, (0, MIN_SAMPLES - len(waveform)))
 
-    padded = np.pad(waveform, N_FFT // 2)
-    pieces = np.lib.stride_tricks.sliding_window_view(padded, N_FFT)[::HOP_LENGTH]
-    # In double precision, then rounded, as librosa.stft: far from a tone, rounding is all there is.
-    spectrum = scipy.fft.rfft(pieces * _window(), axis=1).astype(np.complex64)
-    magnitude = np.abs(spectrum)
+    return combine(analyse(waveform))
 
-    features = np.empty((len(pieces), len(FEATURE_NAMES)), np.float32)
-    features[:, MEL] = mel = magnitude**2 @ _mel_filters()
+
+class Spectra(NamedTuple):
+    """What each frame of a recording says by itself, before frames are compared.
+
+    Attributes:
+        magnitude: (frames, 1 + N_FFT / 2) float32.
+        mel: (frames, N_MELS) float32 powers.
+        others: (frames, 4) float32: the last four columns of the features.
+        peaks: of all frames, one after the other: `Peaks`.
+    """
+
+    magnitude: np.ndarray
+    mel: np.ndarray
+    others: np.ndarray
+    peaks: "Peaks"
+
+    def part(self, first: int, end: int) -> "Spectra":
+        """Return the frames from `first` to before `end`."""
+        some = slice(*np.searchsorted(self.peaks.frame, [first, end]))
+        return Spectra(
+            self.magnitude[first:end],
+            self.mel[first:end],
+            self.others[first:end],
+            Peaks(*(array[some] for array in self.peaks)),
+        )
+
+
+class Peaks(NamedTuple):
+    """Spectral peaks: (peaks,) each.
+
+    Attributes:
+        frame: which frame it is in, ascending.
+        strength: its magnitude.
+        off: how far it is off the next semitone, in steps of 0.01, from 1 to 100.
+    """
+
+    frame: np.ndarray
+    strength: np.ndarray
+    off: np.ndarray
+
+
+def analyse(waveform: np.ndarray, *, begins: bool = True, ends: bool = True) -> Spectra:
+    """Return the spectra of a recording's frames, or of a stretch of it.
+
+    Args:
+        waveform: (samples,) float32, at least `N_FFT / 2`.
+        begins: the recording begins here: half a frame of silence is put before it. Otherwise the
+            first frame is centred half a frame after the beginning.
+        ends: likewise at the end.
+    """
+    before = N_FFT // 2 if begins else 0
+    padded = np.pad(waveform, (before, N_FFT // 2 if ends else 0))
+    pieces = np.lib.stride_tricks.sliding_window_view(padded, N_FFT)[::HOP_LENGTH]
+    magnitude = np.empty((len(pieces), 1 + N_FFT // 2), np.float32)
+    mel = np.empty((len(pieces), N_MELS), np.float32)
+    for first in range(0, len(pieces), _BLOCK):
+        block = slice(first, first + _BLOCK)
+        # In double precision, then rounded, as librosa.stft: far from a tone, rounding is all
+        # there is.
+        spectrum = np.fft.rfft(pieces[block] * _window(), axis=1).astype(np.complex64)
+        np.abs(spectrum, out=magnitude[block])
+        mel[block] = _mel_powers(magnitude[block])
+    others = np.empty((len(pieces), 4), np.float32)
+    others[:, :2] = _centroid_and_bandwidth(magnitude)
+    others[:, 2] = _zero_crossing_rate(waveform, before, len(padded))
+    others[:, 3] = _rms(padded)
+    return Spectra(magnitude, mel, others, _peaks(magnitude))
+
+
+def combine(spectra: Spectra) -> np.ndarray:
+    """Return the (frames, 264) float32 features of a piece of at least nine frames.
+
+    Three kinds of feature hang on all frames of the piece: the MFCC on its loudest number, their
+    deltas on neighbours, the chroma on how the piece is tuned.
+    """
+    magnitude, mel, others, peaks = spectra
+    features = np.empty((len(mel), len(FEATURE_NAMES)), np.float32)
     features[:, :N_MFCC] = mfcc = mel_to_mfcc(10 * np.log10(np.maximum(mel, POWER_FLOOR)))
     features[:, N_MFCC : 3 * N_MFCC] = deltas(mfcc)
-    chroma = magnitude @ _chroma_filters(_tuning(magnitude))
+    chroma = _product(magnitude, _chroma_filters(_tuning(peaks)))
     features[:, 3 * N_MFCC : MEL.start] = chroma / _or_one(chroma.max(axis=1, keepdims=True))
-    features[:, MEL.stop : MEL.stop + 2] = _centroid_and_bandwidth(magnitude)
-    features[:, MEL.stop + 2] = _zero_crossing_rate(waveform)
-    features[:, RMS] = _rms(padded)
+    features[:, MEL] = mel
+    features[:, MEL.stop :] = others
     return features
 
 
@@ -150,7 +226,7 @@ def mel_to_mfcc(mel: np.ndarray) -> np.ndarray:
 
     As in librosa, what is 80 dB under the loudest number is raised to there.
     """
-    return np.maximum(mel, mel.max() - 80) @ _dct()
+    return _product(np.maximum(mel, mel.max() - 80), _dct())
 
 
 def trim_silence(frames: np.ndarray) -> np.ndarray:
@@ -168,6 +244,12 @@ def trim_silence(frames: np.ndarray) -> np.ndarray:
     loudness = frames[:, RMS]
     sound = np.flatnonzero(loudness >= loudness.max() * 10 ** (-SILENCE_DB / 20))
     return frames[max(0, sound[0] - 2) : sound[-1] + 3]
+
+
+def _product(rows: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """Return rows @ matrix, worked out a block at a time."""
+    blocks = range(0, len(rows), _BLOCK)
+    return np.concatenate([rows[first : first + _BLOCK] @ matrix for first in blocks])
 
 
 @functools.cache
@@ -198,6 +280,26 @@ def _mel_filters() -> np.ndarray:
     rising, falling = -distance[:, :-2] / width[:-1], distance[:, 2:] / width[1:]
     triangles = np.maximum(0, np.minimum(rising, falling))
     return (triangles * 2 / (hertz[2:] - hertz[:-2])).astype(np.float32)
+
+
+def _mel_powers(magnitude: np.ndarray) -> np.ndarray:
+    """Return the mel spectrum of power: (frames, N_MELS) float32.
+
+    Neighbouring bands share a product over the few bins that they reach.
+    """
+    power = np.square(magnitude)
+    return np.concatenate([power[:, bins] @ weights for bins, weights in _mel_blocks()], axis=1)
+
+
+@functools.cache
+def _mel_blocks() -> list[tuple[slice, np.ndarray]]:
+    """Return the filters of 16 bands at a time, and the bins that these reach."""
+    blocks = []
+    for filters in np.split(_mel_filters(), N_MELS // 16, axis=1):
+        reached = np.flatnonzero(filters.any(axis=1))
+        bins = slice(reached[0], reached[-1] + 1)
+        blocks.append((bins, np.ascontiguousarray(filters[bins])))
+    return blocks
 
 
 @functools.cache
@@ -237,31 +339,39 @@ def _octaves(frequencies: np.ndarray, tuning: float = 0.0) -> np.ndarray:
     return np.log2(frequencies / (440.0 * 2.0 ** (tuning / N_CHROMA) / 16))
 
 
-def _tuning(magnitude: np.ndarray) -> float:
-    """Return librosa.estimate_tuning: how far the sound is off A440, in semitones.
-
-    The spectral peaks between 150 Hz and 4 kHz (librosa.piptrack), the stronger half of them, the
-    commonest distance to a semitone in steps of 0.01; 0 where there is no peak.
-    """
-    bins = np.flatnonzero((_frequencies() >= 150) & (_frequencies() < 4000))
-    here = magnitude[:, bins]
-    before, after = magnitude[:, bins - 1], magnitude[:, bins + 1]
-    loud = 0.1 * magnitude.max(axis=1, keepdims=True)
-    # A neighbour that is not loud counts as 0, so it is never above a loud bin.
-    frame, column = np.nonzero((here > loud) & (here > before) & (here >= after))
-    if not len(frame):
-        return 0.0
-    here, before, after = here[frame, column], before[frame, column], after[frame, column]
+def _peaks(magnitude: np.ndarray) -> Peaks:
+    """Return the peaks between 150 Hz and 4 kHz, as librosa.piptrack finds and places them."""
+    hearable = np.flatnonzero((_frequencies() >= 150) & (_frequencies() < 4000))
+    low, high = hearable[0], hearable[-1] + 1
+    # A neighbour that is not loud counts as 0 there, so it is never above a loud bin.
+    peak = magnitude[:, low:high] > 0.1 * magnitude.max(axis=1, keepdims=True)
+    rises = magnitude[:, low : high + 1] > magnitude[:, low - 1 : high]
+    peak &= rises[:, :-1]
+    peak &= ~rises[:, 1:]
+    frame, column = np.divmod(np.flatnonzero(peak), high - low)  # faster than np.nonzero
+    column += low
+    place = frame * magnitude.shape[1] + column
+    here, before, after = (magnitude.take(place + step) for step in (0, -1, 1))
     slope, curvature = (after - before) / 2, after + before - 2 * here
     bent = np.abs(slope) < np.abs(curvature)
     shift = np.where(bent, -slope / np.where(bent, curvature, 1), 0)
-    strength = here + 0.5 * slope * shift
     # Rounded as there, because a histogram's fullest bin hangs on single peaks.
-    pitch = ((bins[column] + shift) * SAMPLE_RATE / N_FFT).astype(np.float32)
-    off = N_CHROMA * _octaves(pitch[strength >= np.median(strength)]) % 1.0
+    pitch = ((column + shift) * SAMPLE_RATE / N_FFT).astype(np.float32)
+    off = N_CHROMA * _octaves(pitch) % 1.0
     off[off >= 0.5] -= 1
-    counts, edges = np.histogram(off, np.linspace(-0.5, 0.5, 101))
-    return float(edges[np.argmax(counts)])
+    steps = np.searchsorted(_TUNINGS, off, side="right")
+    return Peaks(frame, here + 0.5 * slope * shift, steps)
+
+
+def _tuning(peaks: Peaks) -> float:
+    """Return librosa.estimate_tuning: how far the sound is off A440, in semitones.
+
+    What is commonest among the stronger half of the peaks; 0 where there is no peak.
+    """
+    if not len(peaks.frame):
+        return 0.0
+    strong = peaks.strength >= np.median(peaks.strength)
+    return float(_TUNINGS[np.argmax(np.bincount(peaks.off[strong])) - 1])
 
 
 def deltas(mfcc: np.ndarray) -> np.ndarray:
@@ -287,29 +397,44 @@ def _delta_weights() -> np.ndarray:
 
 def _centroid_and_bandwidth(magnitude: np.ndarray) -> np.ndarray:
     """Return librosa.feature.spectral_centroid and spectral_bandwidth, in Hz: (frames, 2)."""
-    frequencies = _frequencies()
-    moments = magnitude.astype(np.float64) @ np.stack(
-        [np.ones_like(frequencies), frequencies, frequencies**2], axis=1
-    )
+    moments = _product(magnitude, _moments())
     total, first, second = (moments / _or_one(moments[:, :1])).T
     variance = second - 2 * first * first + first * first * total
     return np.stack([first, np.sqrt(np.maximum(variance, 0))], axis=1)
 
 
-def _zero_crossing_rate(waveform: np.ndarray) -> np.ndarray:
-    """Return librosa.feature.zero_crossing_rate: (frames,)."""
-    below = np.pad(waveform, N_FFT // 2, mode="edge") < -1e-10
-    changes = np.concatenate([[0], np.cumsum(below[1:] != below[:-1])])
-    starts = np.arange(1 + len(waveform) // HOP_LENGTH) * HOP_LENGTH
-    return (changes[starts + N_FFT - 1] - changes[starts]) / N_FFT
+@functools.cache
+def _moments() -> np.ndarray:
+    """Return the frequency of each bin to the power of 0, 1 and 2: (1 + N_FFT / 2, 3)."""
+    return np.vander(_frequencies(), 3, increasing=True)
+
+
+def _zero_crossing_rate(waveform: np.ndarray, before: int, samples: int) -> np.ndarray:
+    """Return librosa.feature.zero_crossing_rate: (frames,).
+
+    Args:
+        waveform: (samples,), without padding: in that, and at its edges, the sign never changes.
+        before: samples of padding before it.
+        samples: in all, with the padding on both sides.
+    """
+    below = waveform < -1e-10
+    changes = np.zeros(samples, np.uint8)
+    np.not_equal(below[1:], below[:-1], out=changes[before + 1 : before + len(waveform)])
+    hops = changes[: samples // HOP_LENGTH * HOP_LENGTH].reshape(-1, HOP_LENGTH)
+    within = _sum_over_frames(hops.sum(axis=1, dtype=np.int32))
+    # The change into its first sample is not within a frame.
+    return (within - hops[: len(within), 0]) / N_FFT
 
 
 def _rms(padded: np.ndarray) -> np.ndarray:
-    """Return librosa.feature.rms of a waveform padded by half a frame on both sides: (frames,)."""
+    """Return librosa.feature.rms of a padded waveform: (frames,)."""
     hops = padded[: len(padded) // HOP_LENGTH * HOP_LENGTH].reshape(-1, HOP_LENGTH)
-    energy = np.einsum("hs,hs->h", hops, hops)
-    frames = np.lib.stride_tricks.sliding_window_view(energy, N_FFT // HOP_LENGTH).sum(axis=1)
-    return np.sqrt(frames / N_FFT)
+    return np.sqrt(_sum_over_frames(np.einsum("hs,hs->h", hops, hops)) / N_FFT)
+
+
+def _sum_over_frames(hops: np.ndarray) -> np.ndarray:
+    """Return the sum of each frame, given those of the hops of a padded waveform: (frames,)."""
+    return np.lib.stride_tricks.sliding_window_view(hops, N_FFT // HOP_LENGTH).sum(axis=1)
 
 
 def _or_one(values: np.ndarray) -> np.ndarray:

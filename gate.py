@@ -7,12 +7,16 @@ that is probable enough on average counts as a voice.
 Silero was made for talk and misses high voices: screams, children. What it does not accept it hears
 again at 73 % of the speed, where they are as high as adults talk: that is what samples at 22 050 Hz
 are to someone who takes them for 16 kHz. `benchmarks/gate.py` measures what gets through.
+
+Silero takes longer than all the features, so the first hearing is a short one: a second from where
+it gets loud. There is a voice in nearly all that holds one.
 """
 
 import functools
 import sys
 import threading
 from collections import deque
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,8 +27,10 @@ from audio import SAMPLE_RATE
 ENOUGH = 0.36
 STRETCH_SECONDS = 0.5
 
+_HEARINGS = 3
 _RATE = 16_000  # Hz, which Silero expects
 _FRAME = 512  # samples that it takes at a time
+_LOUD = 0.1  # share of the peak (-20 dB) from which on it is loud
 _PEAK = 0.5  # level it is given everything at: what is whispered or far away, it misses
 
 _LOCK = threading.Lock()  # one Silero serves all threads, and remembers what it just heard
@@ -40,45 +46,66 @@ def has_voice(waveform: np.ndarray) -> bool:
         waveform: (samples,) float32, mono, at `audio.SAMPLE_RATE`. Half a second or more, best a
             few: of less there is often too little to tell.
     """
-    return evidence(waveform, enough=ENOUGH) >= ENOUGH
+    return find_voice([waveform]) is not None
 
 
-def evidence(waveform: np.ndarray, *, enough: float = 1.0) -> float:
+def find_voice(waveforms: Sequence[np.ndarray]) -> int | None:
+    """Return the index of one waveform of several that holds a voice, None if there is none.
+
+    All are heard for a second before one is heard for longer.
+
+    Args:
+        waveforms: each as for `has_voice`.
+    """
+    hearings = [_hearings(waveform) for waveform in waveforms]
+    for _ in range(_HEARINGS):
+        for index, coming in enumerate(hearings):
+            if _listen(*next(coming), enough=ENOUGH) >= ENOUGH:
+                return index
+    return None
+
+
+def evidence(waveform: np.ndarray) -> float:
     """Return the highest mean probability of speech, 0 to 1, over any `STRETCH_SECONDS`.
 
     Args:
         waveform: as for `has_voice`.
-        enough: listening ends when the mean reaches this.
+    """
+    return max(_listen(*hearing) for hearing in _hearings(waveform))
+
+
+def _hearings(waveform: np.ndarray) -> Iterator[tuple[np.ndarray, int]]:
+    """Yield `_HEARINGS`: samples and how many of them are taken for a second.
+
+    A second from where it gets loud, the whole, and the whole slower.
     """
     import soxr
 
     waveform = waveform - waveform.mean()
     peak = np.abs(waveform).max()
-    if peak == 0:
-        return 0.0
-    waveform *= np.float32(_PEAK / peak)
+    if peak > 0:
+        waveform *= np.float32(_PEAK / peak)
+    loud = int(np.argmax(np.abs(waveform) >= _LOUD * _PEAK))
+    yield soxr.resample(waveform[loud : loud + SAMPLE_RATE], SAMPLE_RATE, _RATE), _RATE
+    yield soxr.resample(waveform, SAMPLE_RATE, _RATE), _RATE
+    yield waveform, SAMPLE_RATE
+
+
+def _listen(samples: np.ndarray, rate: int, *, enough: float = 1.0) -> float:
+    """Return the highest mean probability of speech, or the first one that is enough."""
+    stretch = round(STRETCH_SECONDS * rate / _FRAME)
+    recent = deque([0.0] * stretch, maxlen=stretch)
+    best = 0.0
     with _LOCK:
         silero = load()
         if silero is None:
             return 1.0
-        as_it_is = soxr.resample(waveform, SAMPLE_RATE, _RATE)
-        best = _listen(silero, as_it_is, round(STRETCH_SECONDS * _RATE / _FRAME), enough)
-        if best < enough:
-            stretch = round(STRETCH_SECONDS * SAMPLE_RATE / _FRAME)
-            best = max(best, _listen(silero, waveform, stretch, enough))
-    return best
-
-
-def _listen(silero: Any, samples: np.ndarray, stretch: int, enough: float) -> float:
-    """Return the highest mean over `stretch` frames, or the first one that is enough."""
-    silero.reset()
-    recent = deque([0.0] * stretch, maxlen=stretch)
-    best = 0.0
-    for frame in np.pad(samples, (0, -len(samples) % _FRAME)).reshape(-1, _FRAME):
-        recent.append(silero.process(frame.data))
-        best = max(best, sum(recent) / stretch)
-        if best >= enough:
-            break
+        silero.reset()
+        for frame in np.pad(samples, (0, -len(samples) % _FRAME)).reshape(-1, _FRAME):
+            recent.append(silero.process(frame.data))
+            best = max(best, sum(recent) / stretch)
+            if best >= enough:
+                break
     return best
 
 

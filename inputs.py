@@ -1,11 +1,16 @@
-"""Files, folders, zip archives and CSV lists -> the sounds in them, with what is known of each.
+"""Files, folders, archives, CSV lists, addresses -> the sounds there, with what is known of each.
 
-Nothing is ever unpacked to disk: members of an archive are read into memory, one at a time.
+Nothing is ever unpacked or copied to disk: members of an archive, and what lies at an address
+(`s3://`, `gs://`, `https://`; whatever fsspec reads), are read into memory, one at a time.
 """
 
+import contextlib
 import functools
+import io
 import logging
 import os
+import re
+import shutil
 import stat
 import struct
 import unicodedata
@@ -13,15 +18,23 @@ import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import PurePath
-from typing import NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import corpora
 from audio import EXTENSIONS, AudioError
 
-MAX_MEMBER_BYTES = 256 * 2**20  # largest unpacked member of an archive: 20 minutes of 16-bit WAV
+# Largest unpacked member of an archive, or file at an address: 20 minutes of 16-bit WAV.
+MAX_MEMBER_BYTES = 256 * 2**20
+MAX_UNPACKED_BYTES = 2**30  # of an archive that is unpacked in memory: all its members together
+_PIECE_BYTES = 2**20  # read at a time
 
 LOG = logging.getLogger("inputs")
 
+_DAMAGED = "is damaged in its archive"
+_TOO_MUCH = (
+    f"comes after the first {MAX_UNPACKED_BYTES / 2**30:g} GB of the unpacked archive, all that is "
+    "read; pack it into another one"
+)
 _EXPECTED = "files ending in .wav, .flac, .mp3, .m4a, .ogg and the like are looked for"
 # What zipfile was seen to raise on damaged archives; RuntimeError includes NotImplementedError.
 _ZIP_ERRORS = (
@@ -40,7 +53,7 @@ class Input(NamedTuple):
 
     Attributes:
         path: name for people and tables: 'folder/clip.wav', 'archive.zip/folder/clip.wav'.
-        file: path of the sound, or of the archive that holds it.
+        file: absolute path or address of the sound, or path of the archive that holds it.
         member: position in the archive, None for a file of its own.
         label: the true emotion, '' where it is not known.
         corpus: the corpus whose naming the file follows ('RAVDESS'), '' if none.
@@ -55,46 +68,78 @@ class Input(NamedTuple):
     error: str = ""
 
 
-def collect(paths: Iterable[str]) -> list[Input]:
-    """Find the sounds in files, folders, zip archives and CSV lists, in the order given.
+def collect(paths: Iterable[str]) -> Iterator[Input]:
+    """Find the sounds in files, folders, zip archives, CSV lists and addresses, in the order given.
 
     Folders are searched with all below, by ending (`audio.EXTENSIONS`), hidden files left out, and
-    so are archives. Of a CSV list, the first column holds paths relative to the list and the
-    column `emotion`, where there is one, the labels. Otherwise a label is read off the name of the
-    file (`corpora.parse_name`) or of its folder. What cannot be read is an `Input` with `error`.
+    so are archives, and addresses where they can be listed (not of web servers). Of a CSV list, the
+    first column holds addresses or paths relative to the list and the column `emotion`, where there
+    is one, the labels. Otherwise a label is read off the name of the file (`corpora.parse_name`) or
+    of its folder. What cannot be read is an `Input` with `error`.
     """
-    found: list[Input] = []
     for path in paths:
         ending = os.path.splitext(path)[1].lower()
-        if os.path.isdir(path):
-            found += _from_folder(path)
+        if is_address(path):
+            yield from _from_address(path)
+        elif os.path.isdir(path):
+            yield from _from_folder(path)
         elif ending == ".zip" and os.path.isfile(path):
-            found += _from_zip(path)
+            yield from _from_zip(path)
         elif ending == ".csv" and os.path.isfile(path):
-            found += _from_list(path)
+            yield from _from_list(path)
         else:
-            found.append(_sound(path))
-    return found
+            yield _sound(path)
+
+
+def is_address(path: str) -> bool:
+    """Return whether a path is a URL, which fsspec reads, and not one of this machine."""
+    return re.match(r"[a-z][a-z0-9+.-]+://", path, re.IGNORECASE) is not None
 
 
 def read(sound: Input) -> str | bytes:
-    """Return what `audio.load` takes: the path of a sound, or the bytes of a member of an archive.
+    """Return what `audio.load` takes: the path of a sound, or the bytes of what is no file here.
 
     Raises:
         AudioError: there is nothing to read.
     """
     if sound.error:
         raise AudioError(sound.error)
+    if is_address(sound.file):
+        return _download(sound.file)
     if sound.member is None:
         return sound.file
     try:
         archive = _open_archive(sound.file, os.stat(sound.file).st_mtime_ns)
-        info = archive.infolist()[sound.member]
-        with archive.open(info) as file:
-            # Never more than was announced: a member that lies about its size fails its checksum.
-            return file.read(info.file_size)
+        return _read_member(archive, sound.member)
     except _ZIP_ERRORS as error:
-        raise AudioError(f"is damaged in its archive ({error}); pack it again") from None
+        raise AudioError(f"{_DAMAGED} ({error}); pack it again") from None
+
+
+def unpack(name: str, archive: BinaryIO) -> Iterator[tuple[Input, bytes]]:
+    """Unpack the sounds of a zip archive in memory.
+
+    Args:
+        name: of the archive, for people.
+        archive: the open file.
+
+    Yields:
+        As `collect` finds it, and its bytes; none where it has an `error`.
+    """
+    opened: zipfile.ZipFile | None = None
+    left = MAX_UNPACKED_BYTES
+    for sound in _from_zip(name, archive):
+        content = b""
+        if sound.member is not None and not sound.error:
+            try:
+                opened = opened or zipfile.ZipFile(archive)
+                left -= opened.infolist()[sound.member].file_size
+                if left >= 0:
+                    content = _read_member(opened, sound.member)
+                else:
+                    sound = sound._replace(error=_TOO_MUCH)
+            except _ZIP_ERRORS as error:
+                sound = sound._replace(error=f"{_DAMAGED} ({error}); pack it again")
+        yield sound, content
 
 
 def printable(text: str) -> str:
@@ -104,8 +149,16 @@ def printable(text: str) -> str:
 
 def _sound(path: str, *, label: str = "") -> Input:
     """A file that was named by the user. Only its own folder can tell its emotion."""
-    label = label or _label(path, os.path.join(*PurePath(os.path.abspath(path)).parts[-2:]))
-    return Input(_tabular(path), path, label=label, corpus=_corpus(path))
+    place = os.path.abspath(path)
+    return _input(path, place, os.path.join(*PurePath(place).parts[-2:]), label=label)
+
+
+def _input(path: str, place: str, relative: str, *, label: str = "") -> Input:
+    """What is known of a file, by its path, its absolute path, and that below what was given."""
+    clip = corpora.parse_name(place)
+    label = label or (clip.emotion if clip else _folder_label(relative))
+    file = path if is_address(path) else place
+    return Input(_tabular(path), file, label=label, corpus=clip.corpus if clip else "")
 
 
 def _from_folder(folder: str) -> Iterator[Input]:
@@ -121,17 +174,76 @@ def _from_folder(folder: str) -> Iterator[Input]:
             continue
         visited.add(real)
         folders[:] = sorted(name for name in folders if not name.startswith("."))
+        place = os.path.abspath(parent)
+        relative = os.path.relpath(place, root)
         for name in sorted(names):
             if _ending(name) in EXTENSIONS and not name.startswith("."):
-                path = os.path.join(parent, name)
-                label = _label(path, os.path.relpath(os.path.abspath(path), root))
-                yield Input(_tabular(path), path, label=label, corpus=_corpus(path))
                 empty = False
+                yield _input(os.path.join(parent, name), f"{place}/{name}", f"{relative}/{name}")
     for error in unreadable:
         reason = f"the folder cannot be searched ({error.strerror}); check its permissions"
         yield Input(_tabular(str(error.filename)), "", error=reason)
     if empty and not unreadable:
         yield Input(_tabular(folder), "", error=f"no sound in this folder; {_EXPECTED}")
+
+
+def _from_address(url: str) -> Iterator[Input]:
+    if url.lower().startswith(("http://", "https://")):  # they cannot be listed
+        yield _sound(url)
+        return
+    try:
+        with _file_system(url) as (files, root):
+            names = files.find(root) if files.isdir(root) else None
+    except AudioError as error:
+        yield Input(_tabular(url), url, error=str(error))
+        return
+    if names is None:
+        yield _sound(url)
+        return
+    root = root.rstrip("/")
+    above = os.path.dirname(root) if corpora.parse_emotion(os.path.basename(root)) else root
+    empty = True
+    for name in names:
+        inside = name.removeprefix(root)
+        if _ending(name) in EXTENSIONS and "/." not in inside:
+            empty = False
+            yield _input(files.unstrip_protocol(name), name, name.removeprefix(above).lstrip("/"))
+    if empty:
+        yield Input(_tabular(url), url, error=f"no sound in this folder; {_EXPECTED}")
+
+
+@contextlib.contextmanager
+def _file_system(url: str) -> Iterator[tuple[Any, str]]:
+    """The fsspec file system of an address, and the path in it; what fails is an AudioError."""
+    if "::" in url:  # fsspec would unpack, or keep a copy on disk
+        raise AudioError("is a chain of addresses, expected a single one; name the sound itself")
+    try:
+        import fsspec
+
+        yield fsspec.core.url_to_fs(url)
+    except ImportError as error:
+        raise AudioError(
+            f"needs a package that is not installed ({error}): pip install it"
+        ) from None
+    except FileNotFoundError:
+        raise AudioError("does not exist, expected a sound file; check the address") from None
+    except Exception as error:  # every file system has errors of its own
+        found = f"{type(error).__name__}: {error}"
+        raise AudioError(f"cannot be read ({found}); check the address and your access") from None
+
+
+def _download(url: str) -> bytes:
+    with _file_system(url) as (files, path):
+        # Opening a pipe would wait for somebody to write into it.
+        if getattr(files, "local_file", False) and not os.path.isfile(path):
+            raise FileNotFoundError(path)
+        content = files.cat_file(path, start=0, end=MAX_MEMBER_BYTES + 1)
+    if len(content) > MAX_MEMBER_BYTES:
+        raise AudioError(
+            f"has more than {MAX_MEMBER_BYTES / 2**20:.0f} MB, the most that is read from an "
+            "address; copy it to this machine first"
+        )
+    return content
 
 
 def _from_list(file: str) -> Iterator[Input]:
@@ -142,9 +254,10 @@ def _from_list(file: str) -> Iterator[Input]:
         yield Input(_tabular(file), "", error=str(error).removeprefix(file).lstrip(", "))
 
 
-def _from_zip(file: str) -> Iterator[Input]:
+def _from_zip(file: str, content: BinaryIO | None = None) -> Iterator[Input]:
+    """The sounds of an archive; of `content`, where that is given, under the name of `file`."""
     try:
-        with zipfile.ZipFile(file) as archive:
+        with zipfile.ZipFile(content or file) as archive:
             members = list(enumerate(archive.infolist()))
     except _ZIP_ERRORS as error:
         reason = f"cannot be read as a zip archive ({error}); pack it again"
@@ -158,16 +271,19 @@ def _from_zip(file: str) -> Iterator[Input]:
             continue
         empty = False
         path = f"{file}/{name}"
-        yield Input(
-            _tabular(path),
-            file,
-            number,
-            label=_label(path, name),
-            corpus=_corpus(path),
-            error=_refusal(info),
-        )
+        sound = _input(path, os.path.abspath(path), name)
+        yield sound._replace(file=os.path.abspath(file), member=number, error=_refusal(info))
     if empty:
         yield Input(_tabular(file), "", error=f"no sound in this archive; {_EXPECTED}")
+
+
+def _read_member(archive: zipfile.ZipFile, number: int) -> bytes:
+    content = io.BytesIO()
+    with archive.open(archive.infolist()[number]) as file:
+        # Never more than was announced: a member that lies about its size fails its checksum.
+        # Piece by piece, as in one it would be held twice.
+        shutil.copyfileobj(file, content, _PIECE_BYTES)
+    return content.getvalue()
 
 
 def _refusal(info: zipfile.ZipInfo) -> str:
@@ -195,21 +311,17 @@ def _open_archive(file: str, _modified: int) -> zipfile.ZipFile:
     return zipfile.ZipFile(file)
 
 
-def _label(path: str, relative: str) -> str:
+def read_label(path: str, relative: str) -> str:
     """The emotion that a file's name or, below what the user gave, its folders tell; '' if none."""
-    clip = corpora.parse_name(os.path.abspath(path))
-    if clip:
-        return clip.emotion
+    return _input(path, os.path.abspath(path), relative).label
+
+
+def _folder_label(relative: str) -> str:
     try:
         return corpora.parse_folders(relative) or ""
     except corpora.CorpusError as error:
         LOG.warning("no label: %s", printable(str(error)))
         return ""
-
-
-def _corpus(path: str) -> str:
-    clip = corpora.parse_name(os.path.abspath(path))
-    return clip.corpus if clip else ""
 
 
 def _ending(name: str) -> str:
@@ -218,4 +330,6 @@ def _ending(name: str) -> str:
 
 def _tabular(path: str) -> str:
     """A path for a table: in UTF-8, which names of files need not be, and on one line."""
+    if path.isprintable():
+        return path
     return "".join(ascii(c)[1:-1] if unicodedata.category(c) in ("Cc", "Cs") else c for c in path)

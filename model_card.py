@@ -18,7 +18,7 @@ from model_folder import MANIFEST
 
 ROOT = Path(__file__).parent
 SHIPPED = ("frames", "vector")
-PAGES = ("README.md", "docs/experiments.md")
+PAGES = ("README.md", "docs/experiments.md", "docs/performance.md", "docs/reliability.md")
 
 _PROTOCOL_WORDS = {
     "random": "known voices (random 80/20)",
@@ -269,6 +269,87 @@ def robustness_table() -> str:
     return _markdown(head, rows)
 
 
+def speed_table(name: str) -> str:
+    """Return the table of a benchmark whose rows are `benchmarks.speed.row`."""
+    results = json.loads((ROOT / f"benchmarks/results/{name}.json").read_text("utf-8"))
+    rows = []
+    for row in results["rows"]:
+        beside = row["yardstick"] is not None
+        at_least, aim = (
+            f"{bound} ×" if beside else f"≤ {bound} {row['unit']}"
+            for bound in (row["must"], row["aim"])
+        )
+        yardstick = _quantity(row["yardstick"], row["unit"]) if beside else ""
+        ratio = f"{row['ratio']:.1f} ×" if beside else ""
+        ours = _quantity(row["ours"], row["unit"])
+        rows.append([row["what"], yardstick, ours, ratio, at_least, aim])
+    return _markdown(["what", "yardstick", "ours", "ratio", "wanted", "better"], rows)
+
+
+def growth_table() -> str:
+    """Return the table of benchmarks/growth.py."""
+    results = json.loads((ROOT / "benchmarks/results/growth.json").read_text("utf-8"))
+    rows = [
+        [
+            f"{row['files']:,}".replace(",", " "),
+            _quantity(row["seconds"], "s"),
+            _quantity(1000 * row["core_seconds"] / row["files"], "ms"),
+            _quantity(row["command_mb"], "MB"),
+            _quantity(row["worker_mb"], "MB"),
+        ]
+        for row in results["rows"]
+    ]
+    head = ["files", "time", "on a core, per file", "memory of the command", "of a worker"]
+    return _markdown(head, rows)
+
+
+def fuzz_table() -> str:
+    """Return what became of the cases of benchmarks/fuzz.py."""
+    results = json.loads((ROOT / "benchmarks/results/fuzz.json").read_text("utf-8"))
+    counts = ["cases", "heard", "some heard", "said why not", "broken"]
+    rows = [
+        [
+            kind,
+            *(f"{row[count]:,}".replace(",", " ") for count in counts),
+            _quantity(row["slowest_s"], "s"),
+            _quantity(row["most_mb"], "MB"),
+        ]
+        for kind, row in [*results["kinds"].items(), ("all", results["all"])]
+    ]
+    return _markdown(["what came in", *counts, "slowest", "most memory"], rows)
+
+
+def fuzz_large_table() -> str:
+    """Return the large files of benchmarks/fuzz.py."""
+    results = json.loads((ROOT / "benchmarks/results/fuzz.json").read_text("utf-8"))
+    rows = [
+        [
+            row["what"],
+            row["said"].partition(";")[0],
+            _quantity(row["seconds"], "s"),
+            _quantity(row["mb"], "MB"),
+        ]
+        for row in results["large"]
+    ]
+    return _markdown(["what came in", "what was said", "time", "most memory"], rows)
+
+
+def steps_table(name: str) -> str:
+    """Return the steps towards speed of a benchmark: steps.py or folder.py."""
+    results = json.loads((ROOT / f"benchmarks/results/{name}.json").read_text("utf-8"))
+    rows = [
+        [
+            step["what"],
+            step["expected"],
+            _quantity(step["before"], step["unit"]),
+            _quantity(step["after"], step["unit"]),
+            ", ".join(filter(None, ("kept" if step["kept"] else "not kept", step["note"]))),
+        ]
+        for step in results["steps"]
+    ]
+    return _markdown(["step", "expected", "before", "after", ""], rows)
+
+
 def experiments_table() -> str:
     """Return what was tried on inner validation, as a Markdown table."""
     rows = [
@@ -301,6 +382,10 @@ def _markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
+def _quantity(value: float, unit: str) -> str:
+    return f"{value:.0f} {unit}" if value >= 100 else f"{value:.3g} {unit}"
+
+
 def _interval(bounds: Sequence[float] | None) -> str:
     return f"{100 * bounds[0]:.1f}–{100 * bounds[1]:.1f}" if bounds else "one speaker"
 
@@ -325,6 +410,14 @@ def fill(text: str) -> str:
         "fairness": lambda: fairness_table(manifests),
         "known_voice": known_voice_table,
         "robustness": robustness_table,
+        "speed": lambda: speed_table("speed"),
+        "folder": lambda: speed_table("folder"),
+        "cluster": lambda: speed_table("cluster"),
+        "growth": growth_table,
+        "steps": lambda: steps_table("steps"),
+        "fuzz": fuzz_table,
+        "fuzz_large": fuzz_large_table,
+        "folder_steps": lambda: steps_table("folder"),
         "experiments": experiments_table,
         "references": references_table,
     }

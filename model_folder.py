@@ -12,9 +12,10 @@ import platform
 import shutil
 import sys
 from collections.abc import Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 import features
 from audio import SAMPLE_RATE
@@ -89,6 +90,7 @@ def write(
     emotions: Sequence[str],
     normalisation: dict[str, list[float]],
     farthest_clip: float,
+    emotion_means: np.ndarray,
     table: "pd.DataFrame",
     records: Sequence[dict[str, Any]],
     training: dict[str, Any],
@@ -104,6 +106,7 @@ def write(
             the network applies them itself.
         farthest_clip: recordings farther than this from the mean are warned of
             (`classifier.clip_distance`).
+        emotion_means: (emotions, 264) of `training.emotion_means`, in decibel as `normalisation`.
         table: the clips that it was trained on.
         records: metric records (`evaluation.records`).
         training: how it was trained: seed, epochs, temperature, ...
@@ -131,6 +134,8 @@ def write(
             "sample_rate": SAMPLE_RATE,
             "normalisation": normalisation,
             "farthest_clip": farthest_clip,
+            # Four decimals are far below what any two clips differ by, and half the file.
+            "emotion_means": emotion_means.astype(np.float64).round(4).tolist(),
             "parameters": network.count_params(),
             "corpora": evaluation.summarise(table),
             "training": training,
@@ -148,6 +153,8 @@ def write(
 
 def versions() -> dict[str, str]:
     """Return the versions of Python and of the packages that a training depends on."""
+    from importlib.metadata import version
+
     return {
         "python": platform.python_version(),
         **{package: version(package) for package in _PACKAGES},

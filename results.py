@@ -1,29 +1,38 @@
-"""What the classifier said of many recordings: rows, a table, a line each, a report."""
+"""What the classifier said of many recordings: rows, a table, a line each, a report.
 
+Rows are taken as they come, so that those of a million recordings are never held at once.
+"""
+
+import itertools
 import json
 import os
 import textwrap
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
-import evaluation
-from classifier import Prediction
 from corpora import EMOTIONS
 from inputs import Input, printable
 
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from classifier import Prediction
+
 TEXT_WIDTH = 88  # of paragraphs in the report
+MAX_ERROR = 1_000  # characters
 
 _TEXT = ("path", "emotion", "warning", "error", "label")
+_PART_ROWS = 1_000  # of a table that is written in parts
 
 Row = dict[str, Any]
 
 
-def success(file: Input, prediction: Prediction, **times: float) -> Row:
+def success(file: Input, prediction: "Prediction", **times: float) -> Row:
     """The row of a file, or of the segment of it between the `times` start and end (seconds)."""
     return {
         "path": file.path,
@@ -40,7 +49,8 @@ def success(file: Input, prediction: Prediction, **times: float) -> Row:
 
 def failure(file: Input, error: str) -> Row:
     """The row of a file that could not be classified."""
-    error = printable(error)  # it may quote a name
+    error = printable(error)  # it may quote a name, and a name in an archive be very long
+    error = error if len(error) <= MAX_ERROR else f"{error[:MAX_ERROR]}…"
     return {"path": file.path, "warning": "", "error": error, "label": file.label or None}
 
 
@@ -61,7 +71,7 @@ def line(row: Row, width: int) -> str:
     return printable(f"{path:<{width}}  {said}")
 
 
-def table(rows: Sequence[Row], emotions: Sequence[str]) -> pd.DataFrame:
+def table(rows: Sequence[Row], emotions: Sequence[str]) -> "pd.DataFrame":
     """Gather rows in a table.
 
     Returns:
@@ -69,40 +79,80 @@ def table(rows: Sequence[Row], emotions: Sequence[str]) -> pd.DataFrame:
         warning, error[, label]: times where there are segments, labels where one is known. What
         an unclassified file lacks is NA.
     """
-    times = ["start", "end"] if any("start" in row for row in rows) else []
-    label = ["label"] if any(row["label"] for row in rows) else []
-    head = ["path", *times, "emotion", "confidence", "uncertain"]
-    columns = [*head, *emotions, "warning", "error", *label]
+    times = any("start" in row for row in rows)
+    labelled = any(row["label"] for row in rows)
+    return next(tables(rows, emotions, times=times, labelled=labelled))
+
+
+def tables(
+    rows: Iterable[Row], emotions: Sequence[str], *, times: bool, labelled: bool
+) -> Iterator["pd.DataFrame"]:
+    """Yield rows as one table in parts, at least one: as `table`, with times and labels if said."""
+    import pandas as pd
+
+    head = ["path", *(["start", "end"] if times else []), "emotion", "confidence", "uncertain"]
+    columns = [*head, *emotions, "warning", "error", *(["label"] if labelled else [])]
     kinds = {"uncertain": "boolean"} | dict.fromkeys(_TEXT, "string")
     types = {column: kinds.get(column, "float64") for column in columns}
-    return pd.DataFrame(rows, columns=columns).astype(types)
+    rows = iter(rows)
+    part = list(itertools.islice(rows, _PART_ROWS))
+    while True:
+        yield pd.DataFrame(part, columns=columns).astype(types)
+        part = list(itertools.islice(rows, _PART_ROWS))
+        if not part:
+            return
 
 
-def csv(table: pd.DataFrame) -> str:
+def csv(table: "pd.DataFrame", *, header: bool = True) -> str:
     """Return a table as CSV; text that a spreadsheet would run as a formula gets an apostrophe."""
     text = [column for column in table.columns if column in _TEXT]
     formula = r"^(?=[=+\-@\t\r\n])"
     escaped = {column: table[column].str.replace(formula, "'", regex=True) for column in text}
-    return table.assign(**escaped).to_csv(index=False, float_format="%.6f")
+    return table.assign(**escaped).to_csv(index=False, float_format="%.6f", header=header)
 
 
-def write_table(table: pd.DataFrame, file: Path) -> None:
-    """Write a table as CSV, JSON or Parquet, by the ending of the file, in one step.
+def write_table(parts: Iterable["pd.DataFrame"], file: Path) -> None:
+    """Write the parts of a table as CSV, JSON or Parquet, by the ending of the file, in one step.
 
     An interruption leaves the old file or the new one.
     """
-    partial = file.with_name(f".{file.name}.{os.getpid()}.partial")
+    write = {".csv": _write_csv, ".json": _write_json, ".parquet": _write_parquet}
+    unfinished = file.with_name(f".{file.name}.{os.getpid()}")
     try:
-        if file.suffix.lower() == ".csv":
-            partial.write_text(csv(table), "utf-8", newline="")
-        elif file.suffix.lower() == ".json":
-            records = table.astype(object).where(table.notna(), None).to_dict("records")
-            partial.write_text(json.dumps(records, indent=1, ensure_ascii=False) + "\n", "utf-8")
-        else:
-            table.to_parquet(partial, index=False)
-        os.replace(partial, file)
+        write[file.suffix.lower()](parts, unfinished)
+        os.replace(unfinished, file)
     finally:
-        partial.unlink(missing_ok=True)
+        unfinished.unlink(missing_ok=True)
+
+
+def _write_csv(parts: Iterable["pd.DataFrame"], file: Path) -> None:
+    with file.open("w", encoding="utf-8", newline="") as out:
+        for number, part in enumerate(parts):
+            out.write(csv(part, header=number == 0))
+
+
+def _write_json(parts: Iterable["pd.DataFrame"], file: Path) -> None:
+    with file.open("w", encoding="utf-8") as out:
+        before = "["
+        for part in parts:
+            for record in part.astype(object).where(part.notna(), None).to_dict("records"):
+                text = json.dumps(record, indent=1, ensure_ascii=False)
+                out.write(f"{before}\n{textwrap.indent(text, ' ')}")
+                before = ","
+        out.write("[]\n" if before == "[" else "\n]\n")
+
+
+def _write_parquet(parts: Iterable["pd.DataFrame"], file: Path) -> None:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    writer = None
+    for part in parts:
+        table = pa.Table.from_pandas(part, preserve_index=False)
+        writer = writer or parquet.ParquetWriter(file, table.schema)
+        writer.write_table(table)
+    if writer:
+        writer.close()
 
 
 @dataclass(frozen=True)
@@ -123,53 +173,88 @@ class Evaluation:
     f1: dict[str, float]
 
 
-def evaluate(table: pd.DataFrame) -> Evaluation | None:
-    """Compare predictions with labels, or return None where there are no two to compare."""
-    if "label" not in table:
-        return None
-    both = table.dropna(subset=["label", "emotion"])
-    if both.empty:
-        return None
-    truth, said = list(both.label), list(both.emotion)
-    emotions = [emotion for emotion in EMOTIONS if emotion in {*truth, *said}]
-    return Evaluation(
-        emotions,
-        evaluation.confusion_matrix(truth, said, emotions),
-        evaluation.accuracy(truth, said),
-        evaluation.uar(truth, said),
-        evaluation.f1_per_emotion(truth, said, emotions),
-    )
+@dataclass
+class Summary:
+    """What the report tells of a run, counted as its rows go by.
+
+    Attributes:
+        files: that have rows.
+        rows: more than files where there are segments.
+        failed: rows with an error.
+        unheard: rows without error and emotion: too short or silent.
+        uncertain: rows that are, the unheard ones included.
+        labelled: files with a known emotion.
+        corpora: of the labelled files.
+        said: rows with label and emotion, by these two.
+    """
+
+    files: int = 0
+    rows: int = 0
+    failed: int = 0
+    unheard: int = 0
+    uncertain: int = 0
+    labelled: int = 0
+    segments: bool = False
+    corpora: Counter[str] = field(default_factory=Counter)
+    said: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+    def add(self, file: Input, rows: Iterable[Row]) -> None:
+        """Count a file and its rows."""
+        self.files += 1
+        if file.label:
+            self.labelled += 1
+            self.corpora[file.corpus] += 1
+        for row in rows:
+            self.segments |= "start" in row
+            if row["error"]:
+                self.failed += 1
+                continue
+            self.uncertain += row["uncertain"]
+            if row["emotion"] is None:
+                self.unheard += 1
+            elif file.label:
+                self.said[file.label, row["emotion"]] += 1
+
+    def evaluate(self) -> Evaluation | None:
+        """Compare predictions with labels, or return None where there are no two to compare."""
+        import evaluation
+
+        if not self.said:
+            return None
+        truth, said = zip(*self.said.elements(), strict=True)
+        emotions = [emotion for emotion in EMOTIONS if emotion in {*truth, *said}]
+        return Evaluation(
+            emotions,
+            evaluation.confusion_matrix(truth, said, emotions),
+            evaluation.accuracy(truth, said),
+            evaluation.uar(truth, said),
+            evaluation.f1_per_emotion(truth, said, emotions),
+        )
 
 
-def report(
-    table: pd.DataFrame, files: Sequence[Input], manifest: Mapping[str, Any], *, left_out: int = 0
-) -> str:
+def report(summary: Summary, manifest: Mapping[str, Any], *, left_out: int = 0) -> str:
     """Sum up in Markdown that also reads well on a terminal.
 
     Args:
-        table: of `table`.
-        files: what the table is about.
+        summary: of all files.
         manifest: of the model.
         left_out: number of files that were not reached.
     """
-    unit = "segment" if "start" in table else "file"
-    failed = int((table.error != "").sum())
-    unheard = int((table.emotion.isna() & (table.error == "")).sum())
-    total = len(files) + left_out
-    said = [f"{len(files) - failed} of {_count(total, 'file')} classified."]
+    unit = "segment" if summary.segments else "file"
+    total = summary.files + left_out
+    said = [f"{summary.files - summary.failed} of {_count(total, 'file')} classified."]
     if left_out:
         said.append(f"Interrupted: {_count(left_out, 'file')} left out.")
-    if failed:
-        said.append(f"{_count(failed, 'file')} with an error.")
-    if unheard:
-        said.append(f"{_count(unheard, unit)} too short or silent to judge.")
-    said.append(f"{_count(int(table.uncertain.sum()) - unheard, unit)} uncertain.")
-    labelled = [file for file in files if file.label]
-    said.append(f"{_count(len(labelled), 'file')} with a known emotion.")
-    found = evaluate(table)
+    if summary.failed:
+        said.append(f"{_count(summary.failed, 'file')} with an error.")
+    if summary.unheard:
+        said.append(f"{_count(summary.unheard, unit)} too short or silent to judge.")
+    said.append(f"{_count(summary.uncertain - summary.unheard, unit)} uncertain.")
+    said.append(f"{_count(summary.labelled, 'file')} with a known emotion.")
+    found = summary.evaluate()
     paragraphs = [" ".join(said)]
     if found:
-        paragraphs += _caveats(labelled, manifest)
+        paragraphs += caveats(summary, manifest)
         paragraphs.append(
             f"Accuracy {found.accuracy:.3f}, unweighted average recall (UAR) {found.uar:.3f} "
             f"over {_count(int(found.matrix.sum()), unit)}."
@@ -178,11 +263,14 @@ def report(
     return "\n\n".join([*text, _confusion_table(found)] if found else text)
 
 
-def write_report(table: pd.DataFrame, text: str, folder: Path) -> None:
+def write_report(
+    parts: Iterable["pd.DataFrame"], text: str, found: Evaluation | None, folder: Path
+) -> None:
     """Write report.md, results.csv and, where emotions are known, confusion.png."""
-    write_table(table, folder / "results.csv")
-    found = evaluate(table)
+    write_table(parts, folder / "results.csv")
     if found:
+        import evaluation
+
         evaluation.plot_confusion(found.matrix, found.emotions, folder / "confusion.png")
         text += "\n\n![Confusion matrix](confusion.png)"
     (folder / "report.md").write_text(f"# Classified recordings\n\n{text}\n", "utf-8")
@@ -192,15 +280,15 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def _caveats(labelled: Sequence[Input], manifest: Mapping[str, Any]) -> list[str]:
+def caveats(summary: Summary, manifest: Mapping[str, Any]) -> list[str]:
     """Say what the figures do not: how the model does on voices that it was not trained on."""
-    trained = set(manifest["corpora"])
-    known = [file.corpus for file in labelled if file.corpus in trained]
+    known = sorted(set(summary.corpora) & set(manifest["corpora"]))
     if not known:
         return []
-    which = "These clips" if len(known) == len(labelled) else f"{len(known)} of these clips"
-    caveats = [
-        f"{which} are {' and '.join(sorted(set(known)))}, on which this model was trained: "
+    clips = sum(summary.corpora[corpus] for corpus in known)
+    which = "These clips" if clips == summary.labelled else f"{clips} of these clips"
+    said = [
+        f"{which} are {' and '.join(known)}, on which this model was trained: "
         "the figures say nothing about new voices."
     ]
     for record in manifest["metrics"]:
@@ -209,11 +297,11 @@ def _caveats(labelled: Sequence[Input], manifest: Mapping[str, Any]) -> list[str
             if record["uar_interval"]:  # null where there was only one speaker
                 low, high = record["uar_interval"]
                 interval = f" (95 % interval {low:.3f} to {high:.3f})"
-            caveats.append(
+            said.append(
                 f"Its UAR on voices that it was not trained on ({record['test']}): "
                 f"{record['uar']:.3f}{interval}."
             )
-    return caveats
+    return said
 
 
 def _confusion_table(found: Evaluation) -> str:

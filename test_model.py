@@ -1,4 +1,4 @@
-"""Classify recordings: files, folders, zip archives and CSV lists.
+"""Classify recordings: files, folders, zip archives, CSV lists and addresses.
 
 Where the true emotion is known (from the names of RAVDESS, CREMA-D, TESS, SAVEE
 and EMO-DB, from folders named after emotions, or from a column `emotion` of the
@@ -6,27 +6,54 @@ list) the model is evaluated, too.
 """
 
 import argparse
+import contextlib
 import functools
+import hashlib
 import io
 import os
+import platform
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    import results
+    import pandas as pd
+
     from classifier import EmotionClassifier
     from inputs import Input
+    from journal import Entry, Journal
+    from results import Row
 
 ROOT = Path(__file__).resolve().parent
 TABLE_ENDINGS = (".csv", ".json", ".parquet")
 
 # Starting processes takes longer than classifying this many files does.
-FILES_WORTH_PROCESSES = 100
+FILES_WORTH_PROCESSES = 200
 MAX_PATH_WIDTH = 44  # on the terminal
 
+LOST = (
+    "its process was killed, twice, by a fault in a decoder or for want of memory; cut it into "
+    "pieces or convert it to WAV"
+)
+
 OK, SOME_FAILED, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
+
+
+class Question(NamedTuple):
+    """What is asked about every sound: all that decides the answer but the sound itself.
+
+    Attributes:
+        model: its folder, relative to this program's if it lies inside.
+        version: digest of its manifest, so that every machine answers with the same one.
+        reference: of the speaker, a path or an address, or None.
+        segments: windows are asked about, not whole recordings.
+    """
+
+    model: str
+    version: str
+    reference: str | None
+    segments: bool
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -63,8 +90,9 @@ def _parser() -> argparse.ArgumentParser:
         "paths",
         nargs="*",
         metavar="PATH",
-        help="sound, folder, .zip archive, or .csv list (first column: paths, relative to the "
-        "list; optional column: emotion); without any: the folder data/",
+        help="sound, folder, .zip archive, .csv list (first column: paths, relative to the list; "
+        "optional column: emotion), or address of a sound or folder (s3://, gs://, https://); "
+        "without any: the folder data/",
     )
     add(
         "--model",
@@ -76,7 +104,8 @@ def _parser() -> argparse.ArgumentParser:
         "--output",
         type=_table_file,
         metavar="FILE",
-        help=f"write the results as a table: {', '.join(TABLE_ENDINGS)}",
+        help=f"write the results as a table: {', '.join(TABLE_ENDINGS)}; what is done is kept in "
+        "FILE.partial meanwhile, and an interrupted command, given again, goes on from there",
     )
     add(
         "--report",
@@ -95,11 +124,17 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="classify windows of a few seconds instead of whole recordings",
     )
-    add(
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument(
         "--jobs",
         type=_positive,
         metavar="N",
         help="processes (default: 1 for few files, otherwise one per core)",
+    )
+    where.add_argument(
+        "--scheduler",
+        metavar="tcp://HOST:PORT",
+        help="work on the Dask cluster of this scheduler, which reads the files itself",
     )
     add("--quiet", action="store_true", help="print the results, but no progress and no notes")
     return parser
@@ -134,9 +169,10 @@ def _run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
     import logging
 
     import inputs
-    import results
     from audio import AudioError
     from classifier import ModelError
+    from journal import Journal, JournalError
+    from workers import ClusterError
 
     if options.output and os.path.realpath(options.output) in map(os.path.realpath, options.paths):
         parser.error(f"{options.output} is one of the inputs; write the table to another file")
@@ -144,134 +180,186 @@ def _run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
     paths = options.paths
     if not paths and (ROOT / "data").is_dir():
         paths = [str(ROOT / "data")]
-    files = inputs.collect(paths)
-    if not options.paths and all(file.error for file in files):
+    if not options.paths and all(sound.error for sound in inputs.collect(paths)):
         parser.print_help()
         return WRONG_USAGE
+    question = _question(options)
     try:
-        classifier = _classifier(options.model, options.speaker_reference)
+        _classifier(question)
         if options.report:
             options.report.mkdir(parents=True, exist_ok=True)
+        table = options.output or (options.report and options.report / "results.csv")
+        journal = Journal(table and Path(f"{table}.partial"), _settings(question))
     except AudioError as error:
-        print(f"test_model.py: --speaker-reference: {error}", file=sys.stderr)
-        return WRONG_USAGE
-    except (ModelError, OSError) as error:
-        print(f"test_model.py: {error}", file=sys.stderr)
-        return WRONG_USAGE
+        return _refuse(f"--speaker-reference: {error}")
+    except (ModelError, JournalError, OSError) as error:
+        return _refuse(error)
+    try:
+        journal.plan(_shown(inputs.collect(paths), quiet=options.quiet))
+        try:
+            _classify_all(journal, question, options)
+        except (KeyboardInterrupt, BrokenPipeError):  # what is done is kept
+            pass
+        except (ClusterError, ModelError) as error:
+            _refuse(error if isinstance(error, ClusterError) else f"on the cluster: {error}")
+            if journal.left == journal.total:
+                return WRONG_USAGE
+        return _conclude(journal, question, options)
+    except JournalError as error:
+        return _refuse(error)
+    finally:
+        journal.close()
 
-    done = _classify_all(files, options)
-    table = results.table([row for rows in done for row in rows], classifier.labels)
-    left_out = len(files) - len(done)
-    report = results.report(table, files[: len(done)], classifier.manifest, left_out=left_out)
-    status = INTERRUPTED if left_out else SOME_FAILED if (table.error != "").any() else OK
+
+def _refuse(error: object) -> int:
+    print(f"test_model.py: {error}", file=sys.stderr)
+    return WRONG_USAGE
+
+
+def _question(options: argparse.Namespace) -> Question:
+    import inputs
+
+    model = os.path.abspath(options.model)
+    if Path(model).is_relative_to(ROOT):
+        model = os.path.relpath(model, ROOT)
+    reference = options.speaker_reference
+    if reference and not inputs.is_address(reference):
+        reference = os.path.abspath(reference)
+    return Question(model, _version(model), reference, options.segments)
+
+
+def _version(model: str) -> str:
+    import model_folder
+
+    try:
+        manifest = (ROOT / model / model_folder.MANIFEST).read_bytes()
+    except OSError:  # loading the model will say why
+        return ""
+    return hashlib.sha256(manifest).hexdigest()
+
+
+def _settings(question: Question) -> str:
+    """Return all that, beside a sound, decides its rows."""
+    import inputs
+    import journal
+
+    references = inputs.collect([question.reference] if question.reference else [])
+    return repr((question, [journal.fingerprint(sound) for sound in references]))
+
+
+def _shown(sounds: "Iterable[Input]", *, quiet: bool) -> "Iterable[Input]":
+    from tqdm import tqdm
+
+    return tqdm(sounds, desc="found", unit="file", delay=2, leave=False, disable=quiet or None)
+
+
+def _classify_all(journal: "Journal", question: Question, options: argparse.Namespace) -> None:
+    """Classify and print, file after file, what is not done yet."""
+    from tqdm import tqdm
+
+    import results
+    import workers
+
+    left, jobs = journal.left, options.jobs
+    done = journal.total - left
+    if done and not options.quiet:
+        print(f"{done} of {journal.total} files were done before", file=sys.stderr)
+    if jobs is None and left >= FILES_WORTH_PROCESSES:
+        import joblib
+
+        jobs = joblib.cpu_count()
+    answers = workers.stream(
+        functools.partial(_classify, question=question),
+        journal.to_do(),
+        jobs=jobs or 1,
+        scheduler=options.scheduler,
+    )
+    width = min(MAX_PATH_WIDTH, journal.widest)
+    quiet = options.quiet or None
+    with (
+        contextlib.closing(answers),
+        tqdm(total=journal.total, initial=done, unit="file", disable=quiet) as bar,
+    ):
+        for (place, sound), rows in answers:
+            if rows is None:
+                rows = [results.failure(sound, LOST)]
+            journal.add(place, rows)
+            for row in rows:
+                tqdm.write(results.line(row, width))
+            bar.update()
+
+
+@functools.lru_cache(maxsize=1)  # once per process
+def _classifier(question: Question) -> "EmotionClassifier":
+    import inputs
+    from classifier import EmotionClassifier, ModelError
+
+    classifier = EmotionClassifier.load(ROOT / question.model)
+    if _version(question.model) != question.version:
+        raise ModelError(
+            f"{ROOT / question.model} is another model on {platform.node()} than here. Copy the "
+            "folder to all machines"
+        )
+    if question.reference is None:
+        return classifier
+    return classifier.adapted_to(inputs.read(file) for file in inputs.collect([question.reference]))
+
+
+def _classify(entry: "Entry", question: Question) -> "list[Row]":
+    """Return the row of a sound or, if segments are asked for, those of its windows."""
+    import audio
+    import inputs
+    import results
+    from classifier import settle_pauses
+
+    _, sound = entry
+    classifier = _classifier(question)
+    try:
+        content = inputs.read(sound)
+        if not question.segments:
+            return [results.success(sound, classifier.classify(content))]
+        segments = list(classifier.stream_segments(audio.stream(content)))
+        return [
+            results.success(sound, segment.prediction, start=segment.start, end=segment.end)
+            for segment in settle_pauses(segments)
+        ]
+    except audio.AudioError as error:
+        # The row names the file already; what is no file here is "the sound".
+        message = str(error).removeprefix(f"{inputs.printable(sound.file)}: ")
+        return [results.failure(sound, message.removeprefix("the sound: "))]
+    except Exception as error:  # a surprise in one file must not cost the others their results
+        return [results.failure(sound, f"not classified: {type(error).__name__}: {error}")]
+
+
+def _conclude(journal: "Journal", question: Question, options: argparse.Namespace) -> int:
+    """Write the tables, print the report, and return the exit status."""
+    import results
+
+    classifier = _classifier(question)
+    summary = results.Summary()
+    for sound, rows in journal.done():
+        summary.add(sound, rows)
+    left_out = journal.total - summary.files
+    report = results.report(summary, classifier.manifest, left_out=left_out)
+    status = INTERRUPTED if left_out else SOME_FAILED if summary.failed else OK
+
+    def tables() -> "Iterator[pd.DataFrame]":
+        rows = (row for _, rows in journal.done() for row in rows)
+        columns = {"times": options.segments, "labelled": summary.labelled > 0}
+        return results.tables(rows, classifier.labels, **columns)
+
     # Written before the report is printed, which fails where the reader of a pipe is gone.
     try:
         if options.output:
-            results.write_table(table, options.output)
+            results.write_table(tables(), options.output)
         if options.report:
-            results.write_report(table, report, options.report)
+            results.write_report(tables(), report, summary.evaluate(), options.report)
+        journal.finished = not left_out
     except OSError as error:
         print(f"test_model.py: the results cannot be written: {error}", file=sys.stderr)
         status = status or SOME_FAILED
     print(f"\n{report}")
     return status
-
-
-def _classify_all(
-    files: "Sequence[Input]", options: argparse.Namespace
-) -> "list[list[results.Row]]":
-    """Classify and print, file after file, until done or interrupted.
-
-    A worker process that is killed, by a fault in a decoder or for want of memory, takes the
-    others with it. Then the files that are left become rows with an error.
-
-    Returns:
-        The rows of each file, of the first ones if interrupted.
-    """
-    from concurrent.futures.process import BrokenProcessPool
-
-    from tqdm import tqdm
-
-    import results
-
-    width = min(MAX_PATH_WIDTH, max(len(file.path) for file in files))
-    done: list[list[results.Row]] = []
-
-    def keep(found: list[results.Row]) -> None:
-        done.append(found)
-        for row in found:
-            tqdm.write(results.line(row, width))
-
-    try:
-        with tqdm(total=len(files), unit="file", disable=options.quiet or None) as bar:
-            for found in _stream(files, options):
-                keep(found)
-                bar.update()
-    except BrokenProcessPool:
-        lost = "a process ended while this or another file was read; try again with --jobs 1"
-        for file in files[len(done) :]:
-            keep([results.failure(file, lost)])
-    except (KeyboardInterrupt, BrokenPipeError):  # what is done is kept
-        pass
-    return done
-
-
-def _stream(files: "Sequence[Input]", options: argparse.Namespace) -> "Iterator[list[results.Row]]":
-    """Yield the rows of each file, in order."""
-    import joblib
-
-    import workers
-
-    jobs = options.jobs
-    if jobs is None:
-        jobs = 1 if len(files) < FILES_WORTH_PROCESSES else joblib.cpu_count()
-    if jobs == 1:
-        for file in files:
-            yield _classify(file, options.model, options.speaker_reference, options.segments)
-        return
-    classify = joblib.delayed(_classify)
-    tasks = (
-        classify(file, options.model, options.speaker_reference, options.segments) for file in files
-    )
-    with workers.deaf_to_interrupts():
-        stream = joblib.Parallel(n_jobs=jobs, return_as="generator")(tasks)
-    yield from stream
-
-
-@functools.lru_cache(maxsize=1)  # once per process
-def _classifier(model: str, reference: str | None) -> "EmotionClassifier":
-    import inputs
-    from classifier import EmotionClassifier
-
-    classifier = EmotionClassifier.load(model)
-    if reference is None:
-        return classifier
-    return classifier.adapted_to(inputs.read(file) for file in inputs.collect([reference]))
-
-
-def _classify(
-    file: "Input", model: str, reference: str | None, segments: bool
-) -> "list[results.Row]":
-    """Return the row of a file or, with `segments`, those of its windows."""
-    import audio
-    import inputs
-    import results
-
-    classifier = _classifier(model, reference)
-    try:
-        waveform = audio.load(inputs.read(file))
-        if not segments:
-            return [results.success(file, classifier.classify_waveform(waveform))]
-        return [
-            results.success(file, segment.prediction, start=segment.start, end=segment.end)
-            for segment in classifier.classify_segments(waveform)
-        ]
-    except audio.AudioError as error:
-        # The row names the file already; what comes out of an archive is "the sound".
-        message = str(error).removeprefix(f"{file.path}: ").removeprefix("the sound: ")
-        return [results.failure(file, message)]
-    except Exception as error:  # a surprise in one file must not cost the others their results
-        return [results.failure(file, f"not classified: {type(error).__name__}: {error}")]
 
 
 if __name__ == "__main__":

@@ -16,6 +16,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from progress import Progress
+
 ROOT = Path(__file__).parent
 DATA = ROOT / "data"
 CACHE = ROOT / ".cache"
@@ -67,7 +69,18 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         help="processes (default: all cores)",
     )
     parser.add_argument(
+        "--scheduler",
+        metavar="tcp://HOST:PORT",
+        help="extract features on the Dask cluster of this scheduler; trainings stay here",
+    )
+    parser.add_argument(
         "--output", type=Path, metavar="DIR", help="model folder to write (default: model/NETWORK)"
+    )
+    parser.add_argument(
+        "--progress",
+        type=Path,
+        metavar="FILE",
+        help="append what is done, each epoch's loss among it, to this file as lines of JSON",
     )
     return parser.parse_args(argv)
 
@@ -84,6 +97,7 @@ def _at_least(least: int) -> Callable[[str], int]:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return its exit status."""
     arguments = parse_arguments(argv)
+    progress = Progress(arguments.progress)
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     from concurrent.futures.process import BrokenProcessPool
 
@@ -93,37 +107,48 @@ def main(argv: Sequence[str] | None = None) -> int:
     from corpora import CorpusError
     from download import DownloadError
     from protocols import ProtocolError
+    from workers import ClusterError
+
+    def fail(message: object, status: int) -> int:
+        print(f"train.py: {message}", file=sys.stderr)
+        progress.note(error=str(message))
+        return status
 
     try:
-        train(arguments)
+        train(arguments, progress)
     except KeyboardInterrupt:
         print("\nStopped. What was finished is kept: the same command goes on from here.")
         return 130
-    except (UsageError, AudioError, CorpusError, DownloadError, ProtocolError) as error:
-        print(f"train.py: {error}", file=sys.stderr)
-        return 2
+    except (
+        UsageError,
+        AudioError,
+        ClusterError,
+        CorpusError,
+        DownloadError,
+        ProtocolError,
+    ) as error:
+        return fail(error, 2)
     except OSError as error:
-        print(
-            f"train.py: {error.strerror or error}: {error.filename or 'a file'}. What was finished "
-            "is kept; mend this and run the same command again.",
-            file=sys.stderr,
+        return fail(
+            f"{error.strerror or error}: {error.filename or 'a file'}. What was finished is kept; "
+            "mend this and run the same command again.",
+            1,
         )
-        return 1
     except (BrokenProcessPool, TerminatedWorkerError):
-        print(
-            "train.py: a process was ended from outside, most likely because memory ran out. What "
-            "was finished is kept; run the same command with a smaller --jobs.",
-            file=sys.stderr,
+        return fail(
+            "a process was ended from outside, most likely because memory ran out. What was "
+            "finished is kept; run the same command with a smaller --jobs.",
+            1,
         )
-        return 1
     return 0
 
 
-def train(arguments: argparse.Namespace) -> None:
+def train(arguments: argparse.Namespace, progress: Progress) -> None:
     """Read, extract, evaluate, train, and put the model folder in place."""
     import corpora
     import evaluation
     import model_folder
+    import my_recordings
     import protocols
 
     output = arguments.output or ROOT / "model" / arguments.network
@@ -131,6 +156,8 @@ def train(arguments: argparse.Namespace) -> None:
         raise UsageError(
             f"{output} holds something other than a model. Name another folder with --output."
         )
+    if progress.file and not progress.file.parent.is_dir():
+        raise UsageError(f"{progress.file} lies in no folder that exists. Make it first.")
     sources = arguments.data or [str(DATA)]
     if arguments.download:
         import download
@@ -166,12 +193,14 @@ def train(arguments: argparse.Namespace) -> None:
         cache=CACHE / "features",
         seed=arguments.seed[0],
         jobs=arguments.jobs,
+        scheduler=arguments.scheduler,
+        progress=progress,
     )
     epochs = arguments.epochs or training.EPOCHS[arguments.network]
     run = CACHE / "runs" / training.run_key(arguments.network, dataset, epochs=epochs)
     run.mkdir(parents=True, exist_ok=True)
 
-    job = crossvalidation.Job(arguments.network, dataset, emotions, epochs, run)
+    job = crossvalidation.Job(arguments.network, dataset, emotions, epochs, run, progress)
     records: list[dict[str, Any]] = []
     speaker_folds: list[crossvalidation.Finished] = []
     for protocol in asked:
@@ -199,6 +228,7 @@ def train(arguments: argparse.Namespace) -> None:
         job, speaker_folds, seed=arguments.seed[0], jobs=arguments.jobs
     )
     (run / "frames.npy").unlink(missing_ok=True)
+    progress.note(step="model folder", done=0, total=1)
     model_folder.write(
         output,
         trained.network(),
@@ -206,6 +236,7 @@ def train(arguments: argparse.Namespace) -> None:
         emotions=emotions,
         normalisation=trained.normalisation(),
         farthest_clip=training.farthest_clip(trained.members[0], dataset),
+        emotion_means=training.emotion_means(arguments.network, dataset, emotions),
         table=dataset.table,
         records=records,
         training={
@@ -214,8 +245,10 @@ def train(arguments: argparse.Namespace) -> None:
             "members": len(trained.files),
             "temperature": trained.temperature,
             "recipe": [str(recipe) for recipe in training.RECIPES],
+            "my_recordings": my_recordings.recordings(dataset.table.path),
         },
     )
+    progress.note(finished=str(output))
     for record in records:
         print("\n" + evaluation.report(record))
     print(f"\nThe model is in {output}")

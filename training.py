@@ -20,7 +20,7 @@ import tensorflow as tf
 from keras import ops
 
 import network
-from augment import ColouredNoise, Microphone, Reverb, Speed
+from augment import Babble, ColouredNoise, Microphone, Reverb, Speed, Telephone
 from classifier import clip_distance
 from dataset import Dataset, Packed, Recipe, Sometimes
 from distort import distort, mask
@@ -32,13 +32,15 @@ from network import N_FEATURES
 
 _COPY: Recipe = (
     Sometimes(0.8, Speed(0.85, 1.18)),  # other voices: pitch, formants and tempo move together
-    Sometimes(0.3, Reverb()),
-    Sometimes(0.5, ColouredNoise(5.0, 35.0)),
-    Sometimes(0.15, Microphone()),
+    Sometimes(0.25, Reverb()),
+    Sometimes(0.4, ColouredNoise(5.0, 35.0)),
+    Sometimes(0.15, Babble(5.0, 30.0)),
+    Sometimes(0.1, Microphone()),
+    Sometimes(0.15, Telephone()),
 )
 RECIPES: tuple[Recipe, ...] = ((), _COPY, _COPY, _COPY, _COPY)
 EPOCHS = {"frames": 40, "vector": 24}
-MEMBERS = {"frames": 2, "vector": 1}  # of the ensemble
+MEMBERS = {"frames": 3, "vector": 1}  # of the ensemble
 
 BATCH = 32
 LEARNING_RATE = {"frames": 3e-3, "vector": 1e-3}  # peak of a cosine schedule
@@ -46,7 +48,7 @@ WARMUP_EPOCHS = 2
 WEIGHT_DECAY = 1e-4
 EMA_MOMENTUM = 0.998
 LABEL_SMOOTHING = 0.05
-CROP_FRAMES = 128  # 3 s: longer clips are cut at random, shorter ones padded
+CROP_FRAMES = 96  # 2.2 s: longer clips are cut at random, shorter ones padded
 MIXUP = 0.3  # both parameters of mixup's beta distribution (Zhang et al., ICLR 2018)
 MIXUP_SHARE = 0.25  # of the batches
 KNOWN_SPEAKER_SHARE = 0.5  # of the clips of `frames`: the mean of their speaker is taken off
@@ -203,6 +205,20 @@ def farthest_clip(member: Member, dataset: Dataset) -> float:
         for part in clip_inputs(member.kind, dataset, np.arange(len(dataset.table)))
     ]
     return float(np.quantile(distances, 0.995))
+
+
+def emotion_means(kind: str, dataset: Dataset, emotions: Sequence[str]) -> np.ndarray:
+    """Return what the clips of each emotion are like: (emotions, 264), the mean over its clips.
+
+    Of a clip counts its mean, in decibel, over what a network of the kind is shown of it.
+    """
+    means = np.array(
+        [
+            decibel(part.reshape(-1, N_FEATURES)).mean(axis=0)
+            for part in clip_inputs(kind, dataset, np.arange(len(dataset.table)))
+        ]
+    )
+    return np.array([means[dataset.table.emotion == emotion].mean(axis=0) for emotion in emotions])
 
 
 def logits_of(member: Member, inputs: Iterable[np.ndarray]) -> np.ndarray:

@@ -5,24 +5,136 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Iterator
+import warnings
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from typing import Any, TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class ClusterError(Exception):
+    """A Dask cluster cannot be used; the message says why and what to do."""
+
+
+def stream(
+    work: Callable[[Item], Result],
+    items: Iterable[Item],
+    *,
+    jobs: int = 1,
+    scheduler: str | None = None,
+) -> Generator[tuple[Item, Result | None], None, None]:
+    """Yield each item with its result, in order; items are taken as they are needed.
+
+    A process that is killed, by a fault in a decoder or for want of memory, takes those beside it
+    along. Then the items in hand are worked on again, each alone: the result of one that again
+    kills its process is None.
+
+    Args:
+        work: a function of a module, as processes find it by its name.
+        items: what it is called with, one by one.
+        jobs: processes on this machine; 1 is this one.
+        scheduler: address of a Dask cluster, which does the work instead.
+
+    Raises:
+        ClusterError: Dask is not installed, or the cluster cannot be reached or do the work.
+    """
+    if jobs == 1 and scheduler is None:
+        for item in items:
+            yield item, work(item)
+        return
+    import joblib
+    from joblib.externals.loky.process_executor import BrokenProcessPool
+
+    def parallel(items: Iterable[Item], **options: Any) -> Any:
+        tasks = (joblib.delayed(work)(item) for item in items)
+        with deaf_to_interrupts(), joblib.parallel_config(**backend):
+            return joblib.Parallel(**options)(tasks)
+
+    def taken() -> Iterator[Item]:
+        for item in items:
+            in_hand.append(item)
+            yield item
+
+    items = iter(items)
+    in_hand: deque[Item] = deque()
+    broken = True
+    with _backend(jobs, scheduler) as backend:
+        while broken:
+            try:
+                with _quietly_closing(parallel(taken(), return_as="generator")) as results:
+                    for result in results:
+                        yield in_hand.popleft(), result
+                broken = False
+            except BrokenProcessPool:
+                while in_hand:
+                    try:
+                        result = parallel([in_hand[0]])[0]
+                    except BrokenProcessPool:
+                        result = None
+                    yield in_hand.popleft(), result
+
+
+@contextlib.contextmanager
+def _quietly_closing(results: Generator[Result, None, None]) -> Iterator[Iterator[Result]]:
+    """Close what joblib returned; that nobody waits for the rest any more needs no words."""
+    show = threading.excepthook
+
+    def hook(arguments: threading.ExceptHookArgs) -> None:
+        # loky's own thread may stumble over tasks that are just being taken from it.
+        if not (arguments.exc_type is KeyError and "ExecutorManager" in str(arguments.thread)):
+            show(arguments)
+
+    threading.excepthook = hook
+    try:
+        yield results
+    finally:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            results.close()
+        threading.excepthook = show
+
+
+@contextlib.contextmanager
+def _backend(jobs: int, scheduler: str | None) -> Iterator[dict[str, Any]]:
+    """What joblib is to work with."""
+    if scheduler is None:
+        # One thread each: more of them, for the small products of matrices here, only wait.
+        yield {"backend": "loky", "n_jobs": jobs, "inner_max_num_threads": 1}
+        return
+    try:
+        import cluster
+    except ImportError as error:
+        raise ClusterError(
+            f"--scheduler needs Dask, which is not installed ({error}): "
+            "pip install 'dask[distributed]'"
+        ) from None
+    with cluster.connect(scheduler) as backend:
+        yield {"backend": backend}
+
+
+@contextlib.contextmanager
+def without_stderr() -> Iterator[None]:
+    """Turn away what a library writes there from below Python; errors are raised as ever."""
+    stderr, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(stderr, 2)
+        os.close(stderr)
+        os.close(nowhere)
 
 
 def import_tensorflow() -> None:
     """Import TensorFlow without its start-up notes.
 
-    TensorFlow 2.21 writes on the state of oneDNN and CUDA before any of its log settings apply, so
-    stderr is turned away while it is imported. An error is raised, and shown, as ever.
+    TensorFlow 2.21 writes on the state of oneDNN and CUDA before any of its log settings apply.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    stderr, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    try:
+    with without_stderr():
         import tensorflow  # noqa: F401
-    finally:
-        os.dup2(stderr, 2)
-        os.close(stderr)
-        os.close(nowhere)
 
 
 def start(threads: int) -> None:

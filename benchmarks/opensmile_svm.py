@@ -10,8 +10,8 @@ ComParE_2016   6373 functionals (Schuller et al., Interspeech 2016)
 
 Clips and splits are those of `train.py`; the SVM learns from its training and validation clips
 together. Mean and deviation of a feature come from training clips only. The SVM's cost C, and
-whether rare emotions weigh more, are chosen anew for each split, by five-fold cross-validation over
-the speakers of its training clips, scored by UAR.
+whether rare emotions weigh more, are chosen anew for each split, by five-fold cross-validation on
+its training clips, scored by UAR: over their speakers, or at random where the split is random.
 
 RAVDESS is measured with and without its song, CREMA-D by itself, and each on the other: there the
 SVM learns only emotions that both have.
@@ -34,7 +34,7 @@ import numpy as np
 import opensmile
 import pandas as pd
 from joblib import Parallel, delayed
-from sklearn.model_selection import GroupKFold, ParameterGrid
+from sklearn.model_selection import GroupKFold, ParameterGrid, StratifiedKFold
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from tqdm import tqdm
@@ -105,7 +105,8 @@ def main() -> int:
         "protocol": {
             "classifier": "linear SVM, one emotion against one, on standardised functionals",
             "chosen_from": list(SETTINGS),
-            "chosen_by": f"UAR in {INNER_FOLDS} folds over the speakers of the training clips",
+            "chosen_by": f"UAR in {INNER_FOLDS} folds of the training clips: over their speakers, "
+            "or at random where the split is random",
         },
         "records": records,
     }
@@ -155,7 +156,7 @@ def measure(
     """
     splits = protocols.splits(table, protocol, folds=folds, seed=SEED)
     with Parallel(n_jobs=jobs, return_as="generator") as parallel:
-        answers = parallel(delayed(_answer)(table, features, split) for split in splits)
+        answers = parallel(delayed(_answer)(table, features, protocol, split) for split in splits)
         answers = list(tqdm(answers, protocol, len(splits), unit="fold", leave=False))
     results, chosen = zip(*answers, strict=True)
     records = evaluation.records(table, protocol, corpora.EMOTIONS, results)
@@ -168,15 +169,19 @@ def measure(
 
 
 def _answer(
-    table: pd.DataFrame, features: np.ndarray, split: protocols.Split
+    table: pd.DataFrame, features: np.ndarray, protocol: str, split: protocols.Split
 ) -> tuple[evaluation.FoldResult, dict]:
     emotions = table.emotion.to_numpy(dtype=str)
     speakers = table.speaker.to_numpy(dtype=str)
     train = np.union1d(split.train, split.validation)
     # Across corpora: what the tested one lacks is out of the question, as in `evaluation.records`.
     train = train[np.isin(emotions[train], emotions[split.test])]
+    if protocol == "random":
+        folds = StratifiedKFold(INNER_FOLDS, shuffle=True, random_state=SEED)
+    else:
+        folds = GroupKFold(INNER_FOLDS)
     scores = np.zeros(len(SETTINGS))
-    for inner, held_out in GroupKFold(INNER_FOLDS).split(train, groups=speakers[train]):
+    for inner, held_out in folds.split(train, emotions[train], speakers[train]):
         said = _train_and_ask(features, emotions, train[inner], train[held_out], SETTINGS)
         scores += [evaluation.uar(emotions[train[held_out]], predictions) for predictions in said]
     settings = SETTINGS[scores.argmax()]

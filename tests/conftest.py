@@ -1,7 +1,14 @@
 """What several test modules need."""
 
+import io
 import os
-from collections.abc import Sequence
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +68,13 @@ def speechlike(seconds: float, *, seed: int = 0) -> np.ndarray:
     return waveform.astype(np.float32)
 
 
+def as_wav(waveform: np.ndarray) -> bytes:
+    """Return the content of a WAV file."""
+    file = io.BytesIO()
+    soundfile.write(file, waveform, SAMPLE_RATE, format="WAV")
+    return file.getvalue()
+
+
 #: The first three formants of a few vowels, in Hz.
 _VOWELS = np.array(
     [[750, 1200, 2600], [300, 2200, 2900], [320, 800, 2400], [500, 1800, 2500], [550, 950, 2500]]
@@ -96,6 +110,7 @@ def make_model(folder: Path, kind: str) -> Path:
         emotions=corpora.EMOTIONS,
         normalisation={"mean": mean.tolist(), "std": std.tolist()},
         farthest_clip=1e6,
+        emotion_means=np.zeros((len(corpora.EMOTIONS), network.N_FEATURES)),
         table=clips,
         records=[],
         training={"seed": 0, "epochs": 0, "temperature": 1.0, "recipe": []},
@@ -126,3 +141,120 @@ def extract(corpus: Path, cache: Path, recipes: Sequence[Recipe], **options: Any
     """Return the features of a corpus, in one process."""
     options = {"seed": 0, "jobs": 1, "quiet": True, **options}
     return dataset.extract(corpora.scan(corpus), recipes, cache=cache, **options)
+
+
+PATIENCE = 120_000  # ms; a busy machine is no failure
+
+
+@pytest.fixture(scope="module")
+def microphone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the browser's microphone hears: three seconds that sound like speech."""
+    file = tmp_path_factory.mktemp("microphone") / "voice.wav"
+    soundfile.write(file, speechlike(3), SAMPLE_RATE)
+    return file
+
+
+@pytest.fixture(scope="module")
+def app_file() -> Path:
+    """What the server runs."""
+    return ROOT / "app.py"
+
+
+@pytest.fixture(scope="module")
+def server(app_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of the page; afterwards its log is searched for complaints."""
+    log = tmp_path_factory.mktemp("server") / "log.txt"
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "streamlit", "run", str(app_file)]
+    options = ["--server.address=127.0.0.1", f"--server.port={port}"]
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            [*command, *options], cwd=ROOT, stdout=output, stderr=subprocess.STDOUT
+        )
+        try:
+            address = f"http://127.0.0.1:{port}"
+            wait_for(address, process, log)
+            yield address
+        finally:
+            process.terminate()
+            process.wait(timeout=60)
+    complaints = ("Traceback", "Error", "Warning", "deprecated")
+    assert not [
+        line for line in log.read_text().splitlines() if any(word in line for word in complaints)
+    ]
+
+
+def wait_for(address: str, process: subprocess.Popen, log: Path) -> None:
+    end = time.monotonic() + PATIENCE / 1000
+    while process.poll() is None and time.monotonic() < end:
+        try:
+            with urllib.request.urlopen(f"{address}/_stcore/health", timeout=5):
+                return
+        except OSError:
+            time.sleep(0.2)
+    pytest.fail(f"the server did not start: {log.read_text()}")
+
+
+@pytest.fixture(scope="module")
+def browser(microphone: Path) -> Iterator[Any]:
+    """A Chromium with a microphone."""
+    sync_api = pytest.importorskip("playwright.sync_api")
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("chromium is not installed")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=chromium,
+            args=[
+                "--no-sandbox",
+                "--disable-gpu",
+                "--disable-background-networking",
+                "--disable-component-update",
+                "--disable-sync",
+                "--no-first-run",
+                "--use-fake-ui-for-media-stream",
+                "--use-fake-device-for-media-stream",
+                f"--use-file-for-fake-audio-capture={microphone}",
+            ],
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser: Any, server: str) -> Iterator[Any]:
+    """The page, opened; afterwards nothing may have left the machine and nothing have failed."""
+    from playwright.sync_api import expect
+
+    context = browser.new_context(
+        permissions=["microphone"], viewport={"width": 1280, "height": 900}
+    )
+    page = context.new_page()
+    page.set_default_timeout(PATIENCE)
+    expect.set_options(timeout=PATIENCE)
+    complaints: list[str] = []
+    requests: list[str] = []
+    page.on("console", lambda message: complaints.append(f"{message.type}: {message.text}"))
+    page.on("pageerror", lambda error: complaints.append(f"exception: {error}"))
+    page.on("request", lambda request: requests.append(request.url))
+    page.on("websocket", lambda websocket: requests.append(websocket.url))
+    page.goto(server)
+    expect(uploader(page)).to_be_visible()
+    yield page
+    expect(page.get_by_test_id("stException")).to_have_count(0)
+    local = (server, server.replace("http", "ws"), "data:", "blob:")
+    assert [url for url in requests if not url.startswith(local)] == []
+    assert [text for text in complaints if text.startswith(("error", "warning", "exc"))] == []
+    context.close()
+
+
+def uploader(page: Any) -> Any:
+    """The place for recordings on the first view."""
+    return page.get_by_test_id("stMain").get_by_test_id("stFileUploader").first
+
+
+def upload(page: Any, *files: Path) -> None:
+    """Bring recordings to the page."""
+    uploader(page).locator("input[type=file]").set_input_files([str(file) for file in files])

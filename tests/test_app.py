@@ -1,12 +1,14 @@
+"""The page: the shell, the ways in, one recording and its course. Many, voices, ... stand apart."""
+
+import hashlib
 import html
 import io
 import re
-import shutil
 import tomllib
+import zipfile
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 import soundfile
 import streamlit as st
@@ -16,11 +18,12 @@ from hypothesis import strategies as some
 from streamlit.delta_generator import DeltaGenerator
 from streamlit.testing.v1 import AppTest
 
-import app
 import audio
 import classifier
-from classifier import ModelError, Prediction
+from classifier import ModelError, Prediction, Segment
 from corpora import EMOTIONS
+from views import listen, playing, session, text
+from views.session import Recording
 
 
 def prediction(emotion: str, uncertain: bool, probabilities: list[float], warning: str = ""):
@@ -30,6 +33,7 @@ def prediction(emotion: str, uncertain: bool, probabilities: list[float], warnin
 
 HAPPY = prediction("happy", False, [0, 0, 0, 0, 0.8, 0, 0.05, 0.15])
 DOUBTFUL = prediction("sad", True, [0.1, 0.25, 0.1, 0.1, 0.05, 0.1, 0.3, 0], "too short: 0.3 s")
+SAD = prediction("sad", False, [0, 0.2, 0, 0, 0, 0, 0.7, 0.1])
 NOTHING = Prediction(None, 0.0, True, dict.fromkeys(EMOTIONS, 0.0), "no voice found")
 SPEAKER = {
     "protocol": "speaker",
@@ -46,23 +50,41 @@ class StandIn:
 
     def __init__(self):
         self.labels = EMOTIONS
-        self.manifest = {"labels": list(EMOTIONS), "metrics": [], "files": {}}
+        self.manifest = {
+            "labels": list(EMOTIONS),
+            "network": "frames",
+            "corpora": {"RAVDESS": {}},
+            "metrics": [],
+            "files": {},
+        }
         self.says = {}  # length of the recording in tenths of a second → Prediction
         self.loaded = []
         self.classified = 0
+        self.starts = []  # of the segments, in seconds from where it began to listen
 
     def load(self, folder):
         self.loaded.append(Path(folder).name)
         self.manifest["files"] = {"network.keras": f"SHA-256 of {self.loaded}"}
         return self
 
-    def classify(self, source, *, progress):
+    def classify_waveform(self, waveform):
         self.classified += 1
-        tenths = round(10 * len(audio.load(source)) / audio.SAMPLE_RATE)
-        if tenths > 100:
-            for share in (0.25, 0.5, 1):
-                progress(share)
-        return self.says.get(tenths, HAPPY)
+        return self.says.get(round(10 * len(waveform) / audio.SAMPLE_RATE), HAPPY)
+
+    def stream_segments(self, pieces):
+        """Happy, then a pause, then sad, and so on, in windows that come as the pieces do."""
+        self.classified += 1
+        place, heard = 0.0, 0.0
+        for piece in pieces:
+            heard += len(piece) / audio.SAMPLE_RATE
+            while place + 3 <= heard + 0.01:
+                self.starts.append(place)
+                said = (HAPPY, HAPPY, NOTHING, NOTHING, SAD, SAD)[int(place / 1.5) % 6]
+                yield Segment(place, place + 3, said, level=0.1)
+                place += 1.5
+
+    def summarise(self, segments):
+        return segments[0].prediction
 
 
 @pytest.fixture
@@ -74,25 +96,36 @@ def model(monkeypatch) -> StandIn:
     return stand_in
 
 
-def open_page() -> AppTest:
-    page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
+def open_page(**address: str) -> AppTest:
+    page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+    page.query_params.update(address)
+    return run(page)
+
+
+def run(page: AppTest) -> AppTest:
+    page.run()
     assert not page.exception
     return page
 
 
 def upload(page: AppTest, **files: bytes) -> AppTest:
-    page.file_uploader(key="upload").set_value(
-        [(name.replace("_", "."), content, "audio/wav") for name, content in files.items()]
-    )
-    page.run()
-    assert not page.exception
-    return page
+    uploaded = [(name.replace("_", "."), content, "audio/wav") for name, content in files.items()]
+    page.file_uploader(key="upload-0").set_value(uploaded)
+    return run(page)
 
 
 def wav(seconds: float) -> bytes:
     file = io.BytesIO()
     soundfile.write(file, speechlike(seconds), audio.SAMPLE_RATE, format="WAV")
     return file.getvalue()
+
+
+def packed(**files: bytes) -> bytes:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        for name, member in files.items():
+            archive.writestr(name.replace("__", "/").replace("_", "."), member)
+    return content.getvalue()
 
 
 def words(page: AppTest) -> str:
@@ -103,6 +136,12 @@ def words(page: AppTest) -> str:
 
 def charts(page: AppTest) -> int:
     return len(page.get("vega_lite_chart"))
+
+
+def kept(page: AppTest) -> list[tuple[str, str | None, str]]:
+    """Name, label and error of what came in."""
+    sources = page.session_state["recordings"].values()
+    return [(one.name, one.label, one.error) for source in sources for one in source]
 
 
 def test_the_first_page_says_what_it_does_and_what_it_accepts(model):
@@ -119,13 +158,15 @@ def test_the_first_page_says_what_it_does_and_what_it_accepts(model):
 
 
 def test_every_kind_of_audio_file_may_be_uploaded(model):
-    assert set(open_page().file_uploader(key="upload").allowed_type) >= audio.EXTENSIONS
+    page = open_page()
+    for key in ("upload-0", "folder-0"):
+        assert set(page.file_uploader(key=key).allowed_type) >= audio.EXTENSIONS | {".zip", ".csv"}
 
 
-def test_a_recording_is_answered_with_how_sure_and_the_runner_up(model):
+def test_a_recording_is_answered_with_how_sure_and_how_far_ahead(model):
     page = upload(open_page(), clip_wav=wav(1))
     assert "Happy" in words(page)
-    assert "80% sure, runner-up: surprised, 15%" in words(page)
+    assert "80% sure, 65 points ahead of surprised" in words(page)
     assert "Not sure" not in words(page)
     assert charts(page) == 2
     assert len(page.get("audio")) == 1
@@ -137,7 +178,7 @@ def test_doubt_is_said(model):
     model.says[3] = DOUBTFUL
     page = upload(open_page(), clip_wav=wav(0.3))
     assert "Not sure: perhaps sad" in words(page)
-    assert "Only 30% sure, runner-up: calm, 25%" in words(page)
+    assert "Only 30% sure, 5 points ahead of calm" in words(page)
     assert page.warning[0].value == "Too short\\: 0.3 s"
 
 
@@ -145,16 +186,25 @@ def test_silence_gets_no_emotion(model):
     model.says[20] = NOTHING
     page = upload(open_page(), clip_wav=wav(2))
     assert "No emotion to judge" in words(page)
-    assert "sure" not in words(page).replace("how sure it is", "")
+    assert "% sure" not in words(page)
     assert page.warning[0].value == "No voice found"
     assert charts(page) == 1  # the sound, no probabilities
 
 
 def test_the_microphone_is_heard(model):
     page = open_page()
-    page.audio_input(key="record").set_value(("recorded.wav", wav(1), "audio/wav")).run()
-    assert "Your recording" in words(page)
+    page.audio_input(key="record-0").set_value(("recorded.wav", wav(1), "audio/wav"))
+    assert "Your recording" in words(run(page))
     assert "Happy" in words(page)
+
+
+@pytest.mark.parametrize("kind", listen.EXAMPLES)
+def test_an_example_is_heard_by_the_real_model_and_says_that_nobody_speaks(kind):
+    page = open_page()
+    page.button(key=f"example-{kind}").click()
+    assert "Made-up voice" in words(run(page))
+    assert "sure" in words(page)
+    assert "No emotion" not in words(page)
 
 
 def test_a_file_that_is_no_sound_gets_a_plain_message(model):
@@ -163,87 +213,169 @@ def test_a_file_that_is_no_sound_gets_a_plain_message(model):
     assert not charts(page)
 
 
-def test_several_recordings_get_a_row_each_and_the_bad_one_its_reason(model):
-    model.says[3] = DOUBTFUL
-    page = upload(open_page(), a_wav=wav(1), b_wav=b"text", c_wav=wav(0.3))
-    table = page.dataframe[0].value
-    assert list(table["File"]) == ["a.wav", "b.wav", "c.wav"]
-    assert list(table["Emotion"]) == ["Happy", "Could not be read", "Not sure: perhaps sad"]
-    assert table["How sure"][0] == 80
-    assert np.isnan(table["How sure"][1])
-    assert table["Note"][1].startswith("No sound found in it")
-    assert "a.wav" in words(page)  # the first one is open
-    assert not page.error
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "is empty"),
+        (b"RIFF\x00\x00\x00\x00WAVE", "no sound found in it"),
+        (b"\x1aE\xdf\xa3" + bytes(100), "no sound found in it"),
+        (bytes(10_000), "no sound found in it"),
+        (wav(1)[:60], ""),  # cut, but there is a little left
+    ],
+)
+def test_bad_files_get_one_plain_message(model, content, reason):
+    page = upload(open_page(), bad_wav=content)
+    assert [reason in error.value for error in page.error] == ([True] if reason else [])
 
 
-def test_the_row_that_is_chosen_is_shown(model):
-    model.says[3] = DOUBTFUL
-    page = upload(open_page(), a_wav=wav(1), b_wav=b"text", c_wav=wav(0.3))
-    page.session_state["table"] = {"selection": {"rows": [2], "columns": [], "cells": []}}
-    page.run()
-    assert "Not sure: perhaps sad" in words(page)
-    page.session_state["table"] = {"selection": {"rows": [1], "columns": [], "cells": []}}
-    page.run()
-    assert page.error[0].value.startswith("b.wav\\: no sound found in it")
+def test_a_folder_brings_labels(model):
+    page = open_page()
+    names = (
+        "mine/angry/ann/1.wav",
+        "mine/sad/1.wav",
+        "mine/03-01-05-02-01-01-01.wav",
+        "mine/x.wav",
+    )
+    page.file_uploader(key="folder-0").set_value([(name, wav(1), "audio/wav") for name in names])
+    run(page)
+    assert [label for _, label, _ in kept(page)] == ["angry", "sad", "angry", None]
 
 
-def test_the_download_is_the_table_of_the_command():
-    text = app.csv(["a.wav", "b.wav", "c.wav"], [HAPPY, "b.wav: no sound", NOTHING], EMOTIONS)
-    table = pd.read_csv(io.StringIO(text), keep_default_na=False)
-    assert list(table) == [
-        *("path", "emotion", "confidence", "uncertain"),
-        *EMOTIONS,
-        *("warning", "error"),
+def test_an_archive_is_unpacked_and_an_archive_in_it_is_one_line_with_its_reason(model):
+    content = packed(sad__a_wav=wav(1), inner_zip=packed(b_wav=wav(1)), notes_txt=b"milk")
+    page = upload(open_page(), all_zip=content)
+    assert [(name, label) for name, label, _ in kept(page)] == [
+        ("all.zip/inner.zip", None),
+        ("all.zip/sad/a.wav", "sad"),
     ]
-    assert list(table.path) == ["a.wav", "b.wav", "c.wav"]
-    assert list(table.emotion) == ["happy", "", ""]
-    assert list(table.error) == ["", "b.wav: no sound", ""]
-    assert list(table.warning) == ["", "", "no voice found"]
+    assert kept(page)[0][2].startswith("is an archive in an archive")
 
 
-def test_the_download_holds_no_formula():
-    text = app.csv(["=cmd.wav"], ["=cmd.wav: no sound"], EMOTIONS)
-    table = pd.read_csv(io.StringIO(text))
-    assert list(table.path) == ["'=cmd.wav"]
-    assert list(table.error) == ["'=cmd.wav: no sound"]
+@pytest.mark.parametrize("content", [b"text", packed(notes_txt=b"milk"), packed(a_wav=wav(1))[:99]])
+def test_a_bad_archive_is_one_line_with_its_reason(model, content):
+    page = upload(open_page(), bad_zip=content)
+    assert len(page.error) == 1
+    assert page.error[0].value.startswith("bad.zip\\: ")
 
 
-def test_a_rerun_computes_nothing_again(model, monkeypatch):
+def test_a_list_brings_labels(model):
+    content = b"path,emotion\nclips/a.wav,fear\nb.wav,joy\n"
+    page = upload(open_page(), a_wav=wav(1), b_wav=wav(1), c_wav=wav(1), list_csv=content)
+    assert [label for _, label, _ in kept(page)] == ["fearful", "happy", None]
+
+
+def test_a_list_without_its_recordings_says_what_is_missing(model):
+    page = upload(open_page(), list_csv=b"path,emotion\na.wav,sad\n")
+    assert page.error[0].value.startswith("a.wav\\: is named in a list, but not here")
+
+
+def test_a_bad_list_is_one_line_with_its_reason(model):
+    page = upload(open_page(), list_csv=b"path,emotion\na.wav,furious\n")
+    assert "furious" in page.error[0].value
+
+
+def test_several_recordings_are_many_and_what_is_removed_is_gone(model):
     page = upload(open_page(), a_wav=wav(1), b_wav=b"text")
-    monkeypatch.setattr(audio, "load", lambda _: pytest.fail("decoded again"))
-    page.run()
-    assert not page.exception
-    assert model.classified == 2
+    assert len(page.dataframe[0].value) == 2
+    upload(page, a_wav=wav(1))
+    assert not page.dataframe
     assert "Happy" in words(page)
 
 
+def test_starting_over_forgets_the_recordings_and_empties_the_widgets(model):
+    page = upload(open_page(), a_wav=wav(1))
+    page.button(key="clear").click()
+    run(page)
+    assert kept(page) == []
+    assert page.file_uploader(key="upload-1").value == []
+    assert "The emotions it tells apart" in words(page)
+
+
+def test_a_rerun_computes_nothing_again(model, monkeypatch):
+    page = upload(open_page(), a_wav=wav(1))
+    monkeypatch.setattr(audio, "stream", lambda *_, **__: pytest.fail("decoded again"))
+    run(page)
+    assert model.classified == 1
+    assert "Happy" in words(page)
+
+
+def test_what_one_visit_heard_the_next_one_knows(model):
+    upload(open_page(), a_wav=wav(1))
+    page = upload(open_page(), another_wav=wav(1))
+    assert model.classified == 1
+    assert "another.wav" in words(page)
+
+
 @pytest.fixture
-def bar(monkeypatch) -> list[tuple[float, str | None]]:
+def bar(monkeypatch) -> list[tuple[float, str]]:
     """What the bars showed, one after the other: share and text."""
     shown = []
     monkeypatch.setattr(DeltaGenerator, "progress", lambda _, *state: shown.append(state))
     return shown
 
 
-def test_the_share_of_a_long_recording_that_is_done_is_shown(model, bar):
-    page = upload(open_page(), long_wav=wav(11))
-    assert bar == [(0.25, None), (0.5, None), (1, None)]
-    page.run()
-    assert len(bar) == 3  # not again
+def test_a_longer_recording_is_told_in_stretches_and_pauses(model):
+    page = upload(open_page(), long_wav=wav(20.3))
+    assert charts(page) == 2
+    table = page.dataframe[0].value
+    assert list(table["Emotion"]) == ["Happy", "Pause", "Sad"] * 2
+    assert [time.second for time in table["From"]] == [0, 3, 6, 9, 12, 15]
+    assert [time.second for time in table["To"]] == [3, 6, 9, 12, 15, 19]
+    assert np.isnan(table["How sure"][1])
+    assert re.search(r"happy\s+0:06\s", words(page))  # of all its stretches
+    assert len(page.get("audio")) == 1
+
+
+def test_the_stretch_that_is_chosen_is_played(model):
+    content = wav(20.3)
+    page = upload(open_page(), long_wav=content)
+    key = f"stretches-{hashlib.sha256(content).hexdigest()[:16]}-6"
+    page.session_state[key] = {"selection": {"rows": [], "columns": [], "cells": [(2, "Emotion")]}}
+    run(page)
+    assert "0:06 to 0:09: Sad" in words(page).replace("**", "")
+    player = page.get("audio")[1].proto
+    assert (player.start_time, player.end_time, player.autoplay) == (6, 10, True)
+
+
+def test_the_bar_shows_the_share_of_a_long_recording_and_only_once(model, bar):
+    page = upload(open_page(), long_wav=wav(100))
+    shares = [share for share, _ in bar]
+    assert len(shares) == 3
+    assert shares == sorted(shares)
+    assert shares[-1] == 1
+    assert "heard so far" in bar[0][1]
+    run(page)
+    assert len(bar) == 3
+
+
+def test_a_long_recording_goes_on_where_it_was_interrupted(model, monkeypatch):
+    def interrupt(*_):
+        raise RuntimeError("a click")
+
+    page = open_page()
+    with monkeypatch.context() as patch:
+        patch.setattr(DeltaGenerator, "progress", interrupt)
+        page.file_uploader(key="upload-0").set_value([("long.wav", wav(150), "audio/wav")])
+        page.run()
+    assert page.exception
+    first = len(model.starts)
+    assert 20 < first < 40
+    run(page)
     assert "Happy" in words(page)
+    once = 1 + (150 - 3) // 1.5  # segments of the whole
+    assert len(model.starts) == once + 1  # the last one before the click was heard again
 
 
-def test_the_bar_of_several_recordings_moves_through_each(model, bar):
-    page = upload(open_page(), a_wav=wav(1), long_wav=wav(11))
-    assert [share for share, _ in bar] == [0, 0.5, 0.625, 0.75, 1]
-    assert "recording 1 of 2" in bar[0][1]
-    assert "recording 2 of 2" in bar[-1][1]
-    page.file_uploader(key="upload").set_value(
-        [(name, wav(seconds), "audio/wav") for name, seconds in (("a.wav", 1), ("c.wav", 2))]
-    )
-    page.run()
-    assert [share for share, _ in bar[5:]] == [0.5]  # a.wav is known
-    assert model.classified == 3
+def test_what_was_stopped_stays_so_until_one_goes_on(model):
+    page = open_page()
+    content = wav(100)
+    page.session_state["stopped_listening"] = {hashlib.sha256(content).hexdigest()}
+    upload(page, long_wav=content)
+    assert "Stopped after 0:00" in words(page)
+    assert not model.classified
+    page.button(key="go_on_listening").click()
+    run(page)
+    assert "Happy" in words(page)
 
 
 def test_a_model_is_loaded_once_for_all_sessions(model):
@@ -252,28 +384,50 @@ def test_a_model_is_loaded_once_for_all_sessions(model):
     assert model.loaded == ["frames"]
 
 
-def test_the_other_model_judges_anew(model):
+def test_the_other_model_judges_anew_and_the_link_names_it(model):
     page = upload(open_page(), a_wav=wav(1))
-    page.radio(key="model").set_value("vector").run()
+    assert "model" not in page.query_params
+    page.radio(key="model").set_value("vector")
+    run(page)
     assert model.loaded == ["frames", "vector"]
     assert model.classified == 2
+    assert page.query_params["model"] == "vector"
 
 
-def test_a_model_that_was_trained_again_judges_anew_without_a_restart(model, tmp_path):
-    shutil.copy(ROOT / "app.py", tmp_path)
-    manifest = tmp_path / "model" / "frames" / "manifest.json"
+@pytest.mark.parametrize(
+    ("asked", "chosen"), [("vector", "vector"), ("../../etc", "frames"), ("", "frames")]
+)
+def test_a_link_chooses_a_model_that_exists(model, asked, chosen):
+    page = open_page(model=asked)
+    assert page.radio(key="model").value == chosen
+    assert model.loaded == [chosen]
+
+
+def test_a_model_that_was_trained_here_can_be_chosen(model, monkeypatch, tmp_path):
+    for name in ("frames", "vector", "mine", ".mine.new-7"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "manifest.json").write_text("{}")
+    (tmp_path / "empty").mkdir()
+    monkeypatch.setattr(session, "MODEL_FOLDER", tmp_path)
+    page = open_page(model="mine")
+    assert page.radio(key="model").options == ["Course over time", "Average sound", "mine"]
+    assert model.loaded == ["mine"]
+
+
+def test_a_model_that_was_trained_again_judges_anew_without_a_restart(model, monkeypatch, tmp_path):
+    manifest = tmp_path / "frames" / "manifest.json"
     manifest.parent.mkdir(parents=True)
     manifest.write_text("old")
-    page = AppTest.from_file(str(tmp_path / "app.py"), default_timeout=60).run()
-    upload(page, a_wav=wav(1))
+    monkeypatch.setattr(session, "MODEL_FOLDER", tmp_path)
+    page = upload(open_page(), a_wav=wav(1))
     assert "Happy" in words(page)
 
     manifest.write_text("another")
     model.says[10] = DOUBTFUL
-    page.run()
+    run(page)
     assert model.loaded == ["frames", "frames"]
     assert "Not sure: perhaps sad" in words(page)
-    page.run()
+    run(page)
     assert model.loaded == ["frames", "frames"]
     assert model.classified == 2
 
@@ -287,15 +441,21 @@ def test_a_missing_model_gets_a_plain_message(model, monkeypatch):
     assert page.error[0].value == "There is no model folder model/frames. Train one with train.py."
 
 
-def test_the_figures_for_unheard_and_known_speakers_stand_side_by_side(model):
+def test_the_figures_of_speech_of_all_emotions_stand_side_by_side(model):
     song = {"test": "RAVDESS speech and song", "uar": 0.99}
-    model.manifest["metrics"] = [SPEAKER | song, RANDOM | song, SPEAKER, RANDOM]
+    fewer = {"test": "CREMA-D speech", "uar": 0.98, "emotions": list(EMOTIONS[:6])}
+    model.manifest["metrics"] = [
+        *(SPEAKER | fewer, RANDOM | fewer),
+        *(SPEAKER | song, RANDOM | song),
+        *(SPEAKER, RANDOM),
+    ]
     page = open_page()
     assert [(metric.label, metric.value) for metric in page.metric] == [
         ("Unheard voices", "61%"),
         ("Known voices", "85%"),
     ]
     assert "RAVDESS speech" in words(page)
+    assert "once in 8 times" in words(page)
 
 
 @pytest.mark.parametrize("metrics", [[], [SPEAKER], [RANDOM]])
@@ -307,26 +467,34 @@ def test_without_both_figures_none_is_shown(model, metrics):
 def test_a_file_name_is_text_and_nothing_else(model):
     name = "<img src=x onerror=alert(1)>*a*[b](c)$d$:red[e].wav"
     page = open_page()
-    page.file_uploader(key="upload").set_value([(name, wav(1), "audio/wav")]).run()
+    page.file_uploader(key="upload-0").set_value([(name, wav(1), "audio/wav")])
+    run(page)
     assert "<img" not in "".join(element.value for element in page.html)
-    page.file_uploader(key="upload").set_value([(name, b"text", "audio/wav")]).run()
+    page.file_uploader(key="upload-0").set_value([(name, b"text", "audio/wav")])
+    run(page)
     message = page.error[0].value
     assert re.sub(r"\\(.)", r"\1", message).startswith(f"{name}: no sound found")
     assert not re.search(r"(?<!\\)[<>*\[\]$:]", message)
 
 
-def test_a_format_that_browsers_refuse_is_played_as_wav(model):
+def test_a_format_that_browsers_refuse_is_played_as_flac(model):
     file = io.BytesIO()
     soundfile.write(file, speechlike(0.5), 44_100, format="AIFF")
-    content, media_type = app.playable("a.AIFF", file.getvalue())
-    assert media_type == "audio/wav"
-    assert soundfile.info(io.BytesIO(content)).format == "WAV"
-    assert app.playable("a.MP3", b"as it is") == (b"as it is", "audio/mpeg")
+    content, media_type = playing.playable(Recording("a.AIFF", file.getvalue()))
+    assert media_type == "audio/flac"
+    assert soundfile.info(io.BytesIO(content)).format == "FLAC"
+    assert playing.playable(Recording("a.MP3", b"as it is")) == (b"as it is", "audio/mpeg")
 
 
 @given(some.floats(0, 1))
 def test_no_answer_claims_certainty(share):
-    assert app.percent(share) not in ("0%", "100%")
+    assert text.percent(share) not in ("0%", "100%")
+
+
+@given(some.integers(0, 5 * 3600))
+def test_times_are_read_as_on_a_clock(seconds):
+    parts = [int(part) for part in text.clock(seconds + 0.9).split(":")]
+    assert sum(part * 60**place for place, part in enumerate(reversed(parts))) == seconds
 
 
 def test_nothing_is_reported_and_the_page_is_for_this_machine_alone():

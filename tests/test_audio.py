@@ -5,6 +5,7 @@ import sys
 import warnings
 
 import av
+import hostile
 import numpy as np
 import pytest
 import soundfile
@@ -13,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import audio
-from audio import SAMPLE_RATE, AudioError, load
+from audio import SAMPLE_RATE, AudioError, load, stream, without_offset
 
 # libsndfile reads MP3 inside WAV, but does not write it.
 WAV_SUBTYPES = sorted(soundfile.available_subtypes("WAV").keys() - {"MPEG_LAYER_III"})
@@ -178,7 +179,7 @@ def test_channels_are_averaged(channels):
     rng = np.random.default_rng(channels)
     samples = rng.uniform(-1, 1, (3000, channels)).astype(np.float32)
     waveform = load(encode(samples, subtype="FLOAT"))
-    np.testing.assert_allclose(waveform, samples.mean(axis=1), atol=1e-6)
+    np.testing.assert_allclose(waveform, without_offset(samples.mean(axis=1)), atol=1e-6)
 
 
 def test_opposite_channels_cancel():
@@ -205,7 +206,7 @@ def test_decoding_in_blocks_equals_resampling_in_one_go(rate, length, channels):
     data = encode(samples, rate, subtype="FLOAT")
     expected = soxr.resample(samples.mean(axis=1), rate, SAMPLE_RATE, quality="HQ")
     if len(expected):
-        np.testing.assert_allclose(load(data), expected, atol=1e-6)
+        np.testing.assert_allclose(load(data), without_offset(expected), atol=1e-6)
     else:
         message_of(data)
 
@@ -221,6 +222,87 @@ def test_original_recordings_equal_their_resampled_twins(shared_data):
         resampled = resampled[: len(original)]
         assert np.corrcoef(original, resampled)[0, 1] > 0.9999
         assert np.abs(original - resampled).max() <= 1 / 2**15
+
+
+@pytest.mark.parametrize("kind", ["wav", "mp3", "m4a"])
+@pytest.mark.parametrize("seconds", [0.25, 7, 60])
+def test_a_stream_is_the_waveform_in_pieces(kind, seconds):
+    noisy = tone(44100, seconds=16) + np.random.default_rng(0).uniform(-0.1, 0.1, 16 * 44100) + 0.1
+    if kind == "m4a":
+        data = encode_av(noisy, 44100, "ipod", "aac")
+    else:
+        data = encode(noisy, 44100, kind.upper())
+    shares = []
+    pieces = list(stream(data, seconds=seconds, progress=shares.append))
+    assert {len(piece) for piece in pieces[:-1]} <= {round(seconds * SAMPLE_RATE)}
+    assert 0 < len(pieces[-1]) <= round(seconds * SAMPLE_RATE)
+    np.testing.assert_array_equal(np.concatenate(pieces), load(data))
+    assert len(shares) == len(pieces)
+    assert shares[-1] == pytest.approx(1, abs=0.01)
+
+
+def test_a_stream_reads_no_further_than_it_is_asked():
+    file = io.BytesIO(encode(tone(seconds=100)))
+    pieces = stream(file, seconds=10)
+    next(pieces)
+    assert file.tell() < 0.3 * len(file.getvalue())
+
+
+def test_a_stream_that_fails_has_given_what_came_before():
+    samples = tone(48000, seconds=30)
+    samples[-1] = np.nan
+    pieces = stream(encode(samples, 48000, subtype="FLOAT"), seconds=10)
+    assert len(next(pieces)) == len(next(pieces)) == 10 * SAMPLE_RATE
+    with pytest.raises(AudioError, match="NaN or infinite"):
+        next(pieces)
+
+
+def test_what_somebody_does_with_a_piece_is_not_a_fault_of_the_sound():
+    def fail(_share):
+        raise OSError("the bar cannot be drawn")
+
+    with pytest.raises(OSError, match="bar"):
+        list(stream(encode(tone()), progress=fail))
+
+
+def test_where_one_decoder_ends_the_other_goes_on(monkeypatch):
+    ramp = np.linspace(-0.5, 0.5, 3 * SAMPLE_RATE).astype(np.float32)
+
+    def half(_file):
+        yield SAMPLE_RATE, ramp[:SAMPLE_RATE, np.newaxis]
+        raise audio._DecoderError("libsndfile: it is damaged")
+
+    def whole(_file):
+        yield SAMPLE_RATE, ramp[:, np.newaxis]
+
+    monkeypatch.setattr(audio, "_read_soundfile", half)
+    monkeypatch.setattr(audio, "_read_av", whole)
+    np.testing.assert_allclose(load(b"what the decoders ignore"), ramp, atol=1e-6)
+    monkeypatch.setattr(audio, "_read_soundfile", whole)
+    monkeypatch.setattr(audio, "_read_av", half)
+    np.testing.assert_allclose(load(b"what the decoders ignore"), ramp, atol=1e-6)
+
+
+@pytest.mark.parametrize("seconds", [1, 30])
+@pytest.mark.parametrize("offset", [-0.2, 0.01, 0.003])
+def test_an_offset_is_removed(seconds, offset):
+    samples = tone(seconds=seconds, amplitude=0.3)
+    waveform = load(encode(samples + offset, subtype="FLOAT"))
+    np.testing.assert_allclose(waveform, load(encode(samples, subtype="FLOAT")), atol=1e-5)
+
+
+def test_a_waveform_without_offset_stays_as_it_is():
+    waveform = (tone() + 0.001).astype(np.float32)
+    np.testing.assert_array_equal(without_offset(waveform), waveform)
+    np.testing.assert_array_equal(load(encode(waveform, subtype="FLOAT")), waveform)
+
+
+def test_the_recordings_of_the_corpora_have_no_offset(shared_data):
+    clips = [*sorted(shared_data.glob("ravdess/*/*/*.flac"))[::50]]
+    clips += sorted(shared_data.glob("crema-d/*.opus"))[::200]
+    for clip in clips:
+        waveform = load(clip)
+        np.testing.assert_array_equal(without_offset(waveform), waveform)
 
 
 # --- bad input ---
@@ -413,3 +495,17 @@ def test_a_damaged_file_gives_a_waveform_or_one_line(kind, length, flips, in_hea
     assert waveform.dtype == np.float32
     assert len(waveform) > 0
     assert np.isfinite(waveform).all()
+
+
+def test_a_picture_in_a_sound_is_not_unpacked(monkeypatch):
+    cover = hostile.covered(hostile.png(40, 30))
+    pictures = []
+    find = av.open
+
+    def spy(*args, **options):
+        pictures.append(set(options["options"]["codec_whitelist"].split(",")) & {"png", "mjpeg"})
+        return find(*args, **options)
+
+    monkeypatch.setattr(av, "open", spy)
+    assert len(load(cover)) > 0.2 * SAMPLE_RATE
+    assert pictures == [set()]

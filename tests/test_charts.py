@@ -3,21 +3,24 @@ import io
 import itertools
 
 import numpy as np
+import pandas as pd
 import pytest
 from conftest import speechlike
 from hypothesis import given
 from hypothesis import strategies as some
+from hypothesis.extra.numpy import arrays
 from PIL import Image
 
 import charts
 from audio import SAMPLE_RATE
 from corpora import EMOTIONS
+from sketch import MAX_COLUMNS, PIECE_SAMPLES, Sketch, Sketcher
 
 
 def test_the_most_probable_emotion_is_on_top():
     probabilities = {"calm": 0.2, "sad": 0.7, "angry": 0.1}
     texts = {"calm": "a little", "sad": "a lot", "angry": "hardly"}
-    rows = charts.probability_chart(probabilities, texts).data.to_dict("records")
+    rows = charts.probability_chart(probabilities, texts)["datasets"]["bars"].to_dict("records")
     assert [(row["emotion"], row["value"]) for row in rows] == [
         ("sad", "a lot"),
         ("calm", "a little"),
@@ -32,14 +35,21 @@ def test_names_and_words_are_no_html():
     assert text.count("&lt;b&gt;") == 3
 
 
-@pytest.mark.parametrize("seconds", [0.001, 0.1, 1, 61])
+@pytest.mark.parametrize("seconds", [0.001, 0.1, 1, 120])
 def test_the_picture_shows_the_whole_recording(seconds):
     waveform = speechlike(seconds)
-    chart = str(charts.sound_chart(waveform, amplitude="Swing", frequency="Pitch").to_dict())
+    chart = str(charts.sound_chart(sketch(waveform), amplitude="Swing", frequency="Pitch"))
     assert chart.count(f"[0, {len(waveform) / SAMPLE_RATE}]") == 2  # one time axis, twice
     assert "data:image/png;base64," in chart
     assert "Swing" in chart
     assert "Pitch" in chart
+
+
+def sketch(waveform: np.ndarray) -> Sketch:
+    sketcher = Sketcher()
+    for start in range(0, len(waveform), PIECE_SAMPLES):
+        sketcher.add(waveform[start : start + PIECE_SAMPLES])
+    return sketcher.sketch()
 
 
 def test_the_spectrogram_is_dark_in_silence_and_bright_where_the_sound_is():
@@ -60,21 +70,66 @@ def test_a_low_note_is_at_the_bottom_of_the_spectrogram():
     assert height == pytest.approx(charts.mel_positions()[500], abs=0.02)
 
 
+def test_a_moment_is_at_its_place_in_the_spectrogram_of_a_long_recording():
+    waveform = np.zeros(6 * PIECE_SAMPLES, np.float32)
+    start = round(0.7 * len(waveform))
+    waveform[start : start + SAMPLE_RATE] = speechlike(1)
+    pixels = image(waveform)
+    assert MAX_COLUMNS / 2 < pixels.shape[1] <= MAX_COLUMNS
+    assert pixels.max(axis=0).argmax() / pixels.shape[1] == pytest.approx(0.7, abs=0.005)
+
+
 def image(waveform: np.ndarray) -> np.ndarray:
     """Brightness (mel bands, columns) of the spectrogram."""
-    data = base64.b64decode(charts.spectrogram(waveform).partition(",")[2])
+    data = base64.b64decode(sketch(waveform).mel.partition(",")[2])
     return np.asarray(Image.open(io.BytesIO(data)).convert("RGB")).astype(float).mean(axis=2)
 
 
-@given(some.integers(1, 5000), some.integers(0, 99))
-def test_the_envelope_holds_every_peak(samples, seed):
+@given(some.integers(1, 200_000), some.integers(0, 99))
+def test_the_drawn_waveform_holds_every_peak(samples, seed):
     waveform = np.random.default_rng(seed).uniform(-1, 1, samples).astype(np.float32)
-    found = charts.envelope(waveform)
-    assert len(found) == min(samples, charts.ENVELOPE_COLUMNS)
-    assert found.low.min() == pytest.approx(waveform.min(), abs=1e-4)
-    assert found.high.max() == pytest.approx(waveform.max(), abs=1e-4)
-    assert (found.low <= found.high).all()
-    assert found.time.is_monotonic_increasing
+    found = sketch(waveform)
+    assert found.seconds == samples / SAMPLE_RATE
+    assert len(found.wave) <= MAX_COLUMNS
+    assert found.wave.low.min() == pytest.approx(waveform.min(), abs=1e-4)
+    assert found.wave.high.max() == pytest.approx(waveform.max(), abs=1e-4)
+    assert (found.wave.low <= found.wave.high).all()
+    assert found.wave.time.is_monotonic_increasing
+    assert found.wave.time.iloc[-1] <= found.seconds + 1e-4
+
+
+SHARES = np.array([[0.6, 0.4], [0.1, 0.9], [0, 0], [0.5, 0.5]])
+
+
+def course(shares: np.ndarray) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The areas, and the hints over them."""
+    times = 1.5 * np.arange(len(shares) + 1)
+    chart = charts.course_chart(times, shares, ("calm", "sad"), seconds=times[-1], title="Share")
+    return chart["datasets"]["areas"], chart["datasets"]["hints"]
+
+
+def test_the_emotions_share_the_height_and_a_pause_is_a_gap():
+    areas, _ = course(SHARES)
+    begin, other = (areas[areas.time == time].sort_values("low") for time in (0, 1.5 * 1.5))
+    assert list(begin.high - begin.low) == pytest.approx([0.6, 0.4])
+    assert list(other.high - other.low) == pytest.approx([0.1, 0.9])
+    assert areas.groupby("time").high.max().eq(1).all()
+    assert not areas.time.between(3.01, 4.49).any()
+    assert areas.part.nunique() == 4  # two emotions before the pause, two after it
+    assert areas.time.max() == 6
+
+
+@given(arrays(float, some.tuples(some.integers(1, 2000), some.just(2)), elements=some.floats(0, 1)))
+def test_a_course_of_any_length_is_drawn_whole_and_with_few_points(shares):
+    areas, hints = course(shares)
+    assert len(hints) <= charts.MAX_WINDOWS
+    assert len(areas) <= 6 * charts.MAX_WINDOWS
+    if len(areas):
+        assert areas.high.max() <= max(1, shares.sum(axis=1).max()) + 1e-3
+
+
+def test_a_recording_of_pauses_has_a_course_too():
+    assert len(course(np.zeros((5, 2)))[0]) == 0
 
 
 def test_the_emotions_have_colours_that_colour_blind_people_tell_apart():
@@ -115,3 +170,14 @@ def oklab(colors: np.ndarray) -> np.ndarray:
     return np.cbrt(cones) @ np.array(
         [[0.2105, 1.9780, 0.0259], [0.7936, -2.4286, 0.7828], [-0.0041, 0.4506, -0.8087]]
     )
+
+
+def test_a_confusion_matrix_is_shown_in_shares_of_its_rows():
+    chart = charts.confusion_chart(
+        np.array([[3, 1], [0, 0]]), ["angry", "sad"], truth="is", taken="heard as"
+    )
+    cells = chart["datasets"]["cells"]
+    assert list(cells.truth) == ["angry", "angry", "sad", "sad"]
+    assert list(cells.taken) == ["angry", "sad", "angry", "sad"]
+    assert list(cells.share) == [0.75, 0.25, 0, 0]
+    assert list(cells.text) == ["75", "25", "", ""]

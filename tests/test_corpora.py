@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import corpora
 from corpora import (
     EMOTIONS,
     Clip,
@@ -380,3 +381,29 @@ def test_all_of_crema_d_but_its_faults(shared_data, caplog):
 def test_original_and_converted_recordings_count_once(shared_data):
     both = scan(shared_data / "ravdess-original", shared_data / "ravdess")
     assert len(both) == 2451
+
+
+def test_a_list_without_end_is_refused_in_a_short_line(tmp_path, monkeypatch):
+    monkeypatch.setattr(corpora, "MAX_ROWS", 3)
+    file = tmp_path / "list.csv"
+    for text, words in {
+        "path,emotion\n" + "x" * 10**6: "a line of more than 10000 characters",
+        "path,emotion\n" + "a,sad\n" * 4: "more than 3 rows",
+        "path,emotion\n" + "x," * 4000: "a value for each",
+        "path," + "x," * 4000 + "\na": "first path and then emotion",
+        "path,emotion\na," + "x" * 9000: "emotion 'xxx",
+    }.items():
+        file.write_text(text)
+        with pytest.raises(CorpusError, match=words) as caught:
+            read_list(file)
+        assert len(str(caught.value)) < 1000
+    file.write_text("path,emotion\n" + "a,sad\n" * 3)
+    assert len(read_list(file)) == 3
+
+
+def test_of_a_list_without_end_only_a_line_is_read(tmp_path):
+    file = tmp_path / "list.csv"
+    file.write_text("path,emotion\n")
+    os.truncate(file, 2**40)  # holds nothing, claims a terabyte
+    with pytest.raises(CorpusError, match="a line of more than"):
+        read_list(file)

@@ -66,9 +66,36 @@ def test_threads_do_not_disturb_each_other():
     assert together == list(map(gate.evidence, waveforms))
 
 
-def test_listening_ends_when_it_was_enough():
-    voice = speechlike(3)
-    assert gate.ENOUGH <= gate.evidence(voice, enough=gate.ENOUGH) < gate.evidence(voice)
+@pytest.fixture
+def frames_heard(monkeypatch):
+    """All frames that the detector is given."""
+    silero = gate.load()
+    heard = []
+
+    class Counted:
+        reset = silero.reset
+
+        def process(self, frame):
+            heard.append(frame)
+            return silero.process(frame)
+
+    monkeypatch.setattr(gate, "load", Counted)
+    return heard
+
+
+def test_listening_begins_where_it_gets_loud_and_ends_when_it_was_enough(frames_heard):
+    hiss = 1e-4 * RNG.standard_normal(3 * SAMPLE_RATE).astype(np.float32)
+    assert gate.has_voice(np.concatenate([hiss, speechlike(3)]))
+    assert len(frames_heard) < 16_000 / 512
+
+
+def test_of_several_the_one_with_a_voice_is_found(frames_heard):
+    noise = NO_VOICE["white noise"].astype(np.float32)
+    assert gate.find_voice([noise, speechlike(2), noise]) == 1
+    # None was heard for longer than a second before all were.
+    assert len(frames_heard) < 2 * SAMPLE_RATE / 512
+    assert gate.find_voice([noise, noise]) is None
+    assert gate.find_voice([]) is None
 
 
 def test_the_waveform_is_left_as_it_is():

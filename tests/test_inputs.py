@@ -1,8 +1,13 @@
 import contextlib
+import functools
+import http.server
+import io
 import logging
 import os
 import stat
 import struct
+import sys
+import threading
 import zipfile
 from pathlib import Path
 
@@ -36,7 +41,7 @@ def central_entry(data: bytearray, name: bytes) -> int:
     return start
 
 
-def labels(path: Path) -> list[str]:
+def labels(path: Path | str) -> list[str]:
     return [found.label for found in inputs.collect([str(path)])]
 
 
@@ -45,7 +50,7 @@ def labels(path: Path) -> list[str]:
 
 def test_a_folder_is_searched_recursively_in_order_without_hidden_and_other_files(tmp_path):
     touch(tmp_path, "b.wav", "a.FLAC", "c/d.mp3", ".hidden.wav", ".git/e.wav", "notes.txt", "z.zip")
-    found = inputs.collect([str(tmp_path)])
+    found = list(inputs.collect([str(tmp_path)]))
     assert [Path(sound.path).relative_to(tmp_path).as_posix() for sound in found] == [
         "a.FLAC",
         "b.wav",
@@ -63,7 +68,7 @@ def test_any_file_can_be_named_and_the_order_given_is_kept(tmp_path):
 def test_links_that_loop_end(tmp_path):
     touch(tmp_path, "a/b.wav")
     (tmp_path / "a" / "loop").symlink_to(tmp_path)
-    assert len(inputs.collect([str(tmp_path)])) == 1
+    assert len(list(inputs.collect([str(tmp_path)]))) == 1
 
 
 def test_an_empty_folder_is_an_error(tmp_path):
@@ -89,7 +94,7 @@ def test_a_folder_that_may_not_be_searched_is_an_error_beside_the_others(tmp_pat
 @pytest.mark.parametrize("name", ["pipe.zip", "pipe.csv", "pipe.wav"])
 def test_a_named_pipe_is_not_waited_for(tmp_path, name):
     os.mkfifo(tmp_path / name)
-    assert len(inputs.collect([str(tmp_path / name)])) == 1
+    assert len(list(inputs.collect([str(tmp_path / name)]))) == 1
 
 
 @pytest.mark.parametrize(
@@ -103,7 +108,7 @@ def test_a_named_pipe_is_not_waited_for(tmp_path, name):
 def test_any_name_can_be_written_to_a_table(name, path):
     (found,) = inputs.collect([name])
     assert found.path == path
-    assert found.file == name
+    assert found.file == os.path.abspath(name)
 
 
 def test_printable_escapes_what_a_terminal_obeys():
@@ -155,7 +160,7 @@ def test_a_list_has_paths_relative_to_itself_and_labels(tmp_path):
     touch(tmp_path, "lists/a.wav")
     file = tmp_path / "lists" / "mine.CSV"
     file.write_text(f"\ufeffpath,emotion\na.wav,Anger\n{RAVDESS},sad\n/other/{RAVDESS},\n", "utf-8")
-    found = inputs.collect([str(file)])
+    found = list(inputs.collect([str(file)]))
     assert [sound.label for sound in found] == ["angry", "sad", "angry"]
     assert [Path(sound.file) for sound in found] == [
         tmp_path / "lists" / "a.wav",
@@ -177,13 +182,98 @@ def test_a_list_that_cannot_be_used_is_one_error(tmp_path, text):
     assert "\n" not in found.error
 
 
+# ------------------------------------------------------------------------------------- addresses
+
+
+@pytest.fixture
+def server(tmp_path):
+    """The address of a web server that serves tmp_path."""
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
+
+    handler = functools.partial(Handler, directory=tmp_path)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def test_an_address_is_a_file_or_where_it_can_be_listed_a_folder(tmp_path):
+    touch(tmp_path, "b.wav", "angry/a.FLAC", ".git/e.wav", "calm/.hidden.wav", "notes.txt")
+    found = list(inputs.collect([tmp_path.as_uri(), (tmp_path / "b.wav").as_uri()]))
+    names = ("angry/a.FLAC", "b.wav", "b.wav")
+    assert [sound.path for sound in found] == [(tmp_path / name).as_uri() for name in names]
+    assert [sound.label for sound in found] == ["angry", "", ""]
+    assert [inputs.read(sound) for sound in found] == [b"sound"] * 3
+    assert labels(f"{tmp_path.as_uri()}/angry") == ["angry"]
+
+
+def test_a_sound_of_a_web_server_is_read_and_named_by_its_address(tmp_path, server):
+    touch(tmp_path, f"joy/{RAVDESS}")
+    (found,) = inputs.collect([f"{server}/joy/{RAVDESS}"])
+    assert (found.path, found.label) == (f"{server}/joy/{RAVDESS}", "angry")
+    assert inputs.read(found) == b"sound"
+
+
+def test_a_list_may_hold_addresses(tmp_path, server):
+    touch(tmp_path, "a.wav")
+    (tmp_path / "mine.csv").write_text(f"path,emotion\n{server}/a.wav,calm\na.wav,sad\n")
+    far, near = inputs.collect([str(tmp_path / "mine.csv")])
+    assert (far.path, far.label) == (f"{server}/a.wav", "calm")
+    assert inputs.read(far) == b"sound"
+    assert inputs.read(near) == str(tmp_path / "a.wav")
+
+
+def test_what_cannot_be_had_from_an_address_is_an_error(tmp_path, server, monkeypatch):
+    touch(tmp_path, "big.wav", "empty/notes.txt")
+    monkeypatch.setattr(inputs, "MAX_MEMBER_BYTES", 4)
+    monkeypatch.setitem(sys.modules, "s3fs", None)
+    for address, message in {
+        f"{server}/missing.wav": "does not exist",
+        f"{server}/big.wav": "has more than",
+        (tmp_path / "missing.wav").as_uri(): "does not exist",
+        (tmp_path / "empty").as_uri(): "no sound in this folder",
+        "s3://bucket/a.wav": "not installed.*s3fs",
+        "strange://bucket/a.wav": "strange",
+        "http://127.0.0.1:9/a.wav": "check the address",
+    }.items():
+        (found,) = inputs.collect([address])
+        assert found.path == address
+        with pytest.raises(AudioError, match=message):
+            inputs.read(found)
+
+
+@pytest.mark.parametrize("chain", ["zip://a.wav::file", "filecache://::file"])
+def test_a_chain_of_addresses_is_refused(tmp_path, chain):
+    touch(tmp_path, "a.wav")
+    (found,) = inputs.collect([f"{chain}://{tmp_path}/a.wav"])
+    assert "chain of addresses" in found.error
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_the_address_of_a_pipe_does_not_wait_for_it(tmp_path):
+    os.mkfifo(tmp_path / "pipe.wav")
+    (found,) = inputs.collect([(tmp_path / "pipe.wav").as_uri()])
+    with pytest.raises(AudioError, match="does not exist"):
+        inputs.read(found)
+
+
+def test_without_fsspec_addresses_are_errors(monkeypatch):
+    monkeypatch.setitem(sys.modules, "fsspec", None)
+    (found,) = inputs.collect(["s3://bucket/a.wav"])
+    assert "fsspec" in found.error
+    assert "pip install" in found.error
+
+
 # -------------------------------------------------------------------------------------- archives
 
 
 def test_members_are_read_into_memory_and_nothing_is_unpacked(tmp_path):
     members = {"b/x.wav": b"one", RAVDESS: b"two", "../up.wav": b"three", "/abs.wav": b"four"}
     archive = pack(tmp_path / "sounds.ZIP", members | {"notes.txt": b"", "__MACOSX/._x.wav": b""})
-    found = inputs.collect([str(archive)])
+    found = list(inputs.collect([str(archive)]))
     read = {sound.path.removeprefix(f"{archive}/"): inputs.read(sound) for sound in found}
     assert read == members
     assert [sound.label for sound in found if sound.corpus] == ["angry"]
@@ -287,8 +377,33 @@ def test_a_damaged_archive_gives_sounds_or_errors(tmp_path_factory, flips, cut):
     for position, value in flips:
         data[position % len(data)] = value
     archive.write_bytes(data[: len(data) - cut % len(data)] if cut % 2 else data)
-    found = inputs.collect([str(archive)])
+    found = list(inputs.collect([str(archive)]))
     assert found
     for sound in found:
         with contextlib.suppress(AudioError):
             assert isinstance(inputs.read(sound), bytes)
+
+
+def unpacked(archive: Path) -> list[tuple[str, bytes, str]]:
+    """Path, content and error of what an archive in memory holds."""
+    found = inputs.unpack("all.zip", io.BytesIO(archive.read_bytes()))
+    return [(sound.path, content, sound.error) for sound, content in found]
+
+
+def test_an_archive_in_memory_is_unpacked_up_to_a_limit(tmp_path, monkeypatch):
+    monkeypatch.setattr(inputs, "MAX_UNPACKED_BYTES", 2500)
+    members = {"a.wav": bytes(1000), "b.wav": bytes(1000), "c.wav": bytes(1000), "d.zip": b""}
+    found = unpacked(pack(tmp_path / "all.zip", members))
+    assert [path for path, _, _ in found] == [f"all.zip/{name}" for name in members]
+    assert [len(content) for _, content, _ in found] == [1000, 1000, 0, 0]
+    assert [error[:14] for _, _, error in found] == ["", "", "comes after th", "is an archive "]
+
+
+def test_a_member_that_is_damaged_is_one_error_and_the_others_are_read(tmp_path):
+    archive = pack(tmp_path / "all.zip", {"a.wav": bytes(range(200)), "b.wav": b"sound"})
+    data = bytearray(archive.read_bytes())
+    data[data.index(b"a.wav") + 20] ^= 0xFF
+    archive.write_bytes(data)
+    (_, _, error), good = unpacked(archive)
+    assert error.startswith("is damaged in its archive")
+    assert good == ("all.zip/b.wav", b"sound", "")

@@ -33,11 +33,16 @@ def manifest(*corpora: str) -> dict:
     }
 
 
+def summary(pairs: list[tuple[Input, dict]]) -> results.Summary:
+    counted = results.Summary()
+    for file, row in pairs:
+        counted.add(file, [row])
+    return counted
+
+
 def report(pairs: list[tuple[Input, str]], *corpora: str, left_out: int = 0) -> str:
-    rows = [results.success(file, prediction(emotion)) for file, emotion in pairs]
-    files = [file for file, _ in pairs]
-    table = results.table(rows, EMOTIONS)
-    return results.report(table, files, manifest(*corpora), left_out=left_out)
+    rows = [(file, results.success(file, prediction(emotion))) for file, emotion in pairs]
+    return results.report(summary(rows), manifest(*corpora), left_out=left_out)
 
 
 # ----------------------------------------------------------------------------------------- table
@@ -68,7 +73,7 @@ def test_what_is_written_can_be_read_again(tmp_path, ending):
     ]
     table = results.table(rows, EMOTIONS)
     file = tmp_path / f"table{ending}"
-    results.write_table(table, file)
+    results.write_table([table], file)
     if ending == ".parquet":
         read = pd.read_parquet(file)
     elif ending == ".json":
@@ -92,7 +97,7 @@ def test_parquet_has_the_same_types_whatever_the_rows(tmp_path):
     good = [results.success(clip("a", label="sad"), prediction("sad"))]
     bad = [results.failure(clip("a", label="sad"), "broken")]
     for name, rows in {"good.parquet": good, "bad.parquet": bad}.items():
-        results.write_table(results.table(rows, EMOTIONS), tmp_path / name)
+        results.write_table([results.table(rows, EMOTIONS)], tmp_path / name)
     read = [pd.read_parquet(tmp_path / name) for name in ("good.parquet", "bad.parquet")]
     assert list(read[0].dtypes) == list(read[1].dtypes)
 
@@ -104,8 +109,8 @@ def test_formulas_are_escaped_in_csv_and_only_there(tmp_path, start):
         results.failure(clip(f"a{start}b"), ""),
     ]
     table = results.table(rows, EMOTIONS)
-    results.write_table(table, tmp_path / "t.csv")
-    results.write_table(table, tmp_path / "t.json")
+    results.write_table([table], tmp_path / "t.csv")
+    results.write_table([table], tmp_path / "t.json")
     read = pd.read_csv(tmp_path / "t.csv", keep_default_na=False)
     assert list(read.path) == [f"'{start}cmd|' /C calc'!A0", f"a{start}b"]
     assert list(read.error) == ["'-broken", ""]
@@ -115,21 +120,45 @@ def test_formulas_are_escaped_in_csv_and_only_there(tmp_path, start):
 def test_the_text_is_what_the_csv_file_holds(tmp_path):
     rows = [results.success(clip("é.wav"), prediction("sad")), results.failure(clip("=b"), "x\ny")]
     table = results.table(rows, EMOTIONS)
-    results.write_table(table, tmp_path / "t.csv")
+    results.write_table([table], tmp_path / "t.csv")
     assert (tmp_path / "t.csv").read_bytes() == results.csv(table).encode()
 
 
-def test_a_table_that_cannot_be_written_leaves_the_old_one(tmp_path, monkeypatch):
+@pytest.mark.parametrize("ending", [".csv", ".json", ".parquet"])
+@pytest.mark.parametrize("number", [0, 1, 2, 5])
+def test_a_table_in_parts_is_the_same_table(tmp_path, monkeypatch, ending, number):
+    rows = [results.success(clip(f"{i}.wav", label="sad"), prediction("sad")) for i in range(3)]
+    rows = [*rows, results.failure(clip("é"), "x"), results.failure(clip("b"), "y")][-number:]
+    rows = rows if number else []
+    whole = results.tables(rows, EMOTIONS, times=False, labelled=True)
+    results.write_table(whole, tmp_path / f"whole{ending}")
+    monkeypatch.setattr(results, "_PART_ROWS", 2)
+    parts = results.tables(iter(rows), EMOTIONS, times=False, labelled=True)
+    results.write_table(parts, tmp_path / f"parts{ending}")
+    if ending == ".parquet":
+        read = [pd.read_parquet(tmp_path / f"{name}{ending}") for name in ("whole", "parts")]
+        pd.testing.assert_frame_equal(*read)
+        assert len(read[0]) == number
+        return
+    text = (tmp_path / f"whole{ending}").read_text("utf-8")
+    assert (tmp_path / f"parts{ending}").read_text("utf-8") == text
+    if ending == ".json":
+        assert text == json.dumps(json.loads(text), indent=1, ensure_ascii=False) + "\n"
+        assert len(json.loads(text)) == number
+    else:
+        assert text.count("\n") == number + 1
+
+
+def test_a_table_that_cannot_be_written_leaves_the_old_one(tmp_path):
     file = tmp_path / "table.csv"
     file.write_text("old")
 
-    def fill_disk(self, *_, **__):
-        self.touch()
+    def parts():
+        yield results.table([results.failure(clip("a"), "")], EMOTIONS)
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_text", fill_disk)
     with pytest.raises(OSError, match="No space"):
-        results.write_table(results.table([results.failure(clip("a"), "")], EMOTIONS), file)
+        results.write_table(parts(), file)
     assert file.read_text() == "old"
     assert list(tmp_path.iterdir()) == [file]
 
@@ -169,16 +198,18 @@ def test_a_long_path_is_cut_at_the_front_and_cannot_command_the_terminal():
 
 def test_evaluation_of_a_small_case_known_by_heart():
     pairs = [("angry", "angry"), ("angry", "sad"), ("sad", "sad"), ("calm", "sad")]
+    files = [clip(str(i), label=label) for i, (label, _) in enumerate(pairs)]
     rows = [
-        results.success(clip(str(i), label=label), prediction(said))
-        for i, (label, said) in enumerate(pairs)
+        (file, results.success(file, prediction(said)))
+        for file, (_, said) in zip(files, pairs, strict=True)
     ]
+    unlabelled, silent, broken = clip("u"), clip("s", label="happy"), clip("b", label="happy")
     rows += [
-        results.success(clip("unlabelled"), prediction("happy")),
-        results.success(clip("silent", label="happy"), NOTHING),
-        results.failure(clip("broken", label="happy"), "broken"),
+        (unlabelled, results.success(unlabelled, prediction("happy"))),
+        (silent, results.success(silent, NOTHING)),
+        (broken, results.failure(broken, "broken")),
     ]
-    found = results.evaluate(results.table(rows, EMOTIONS))
+    found = summary(rows).evaluate()
     assert found.emotions == ["angry", "calm", "sad"]
     assert found.matrix.tolist() == [[1, 0, 1], [0, 0, 1], [0, 0, 1]]
     assert found.accuracy == 0.5
@@ -219,13 +250,12 @@ def test_no_warning_for_a_corpus_that_is_new_to_the_model():
 
 
 def test_the_report_counts_what_is_missing():
-    files = [clip("a"), clip("b"), clip("c")]
     rows = [
-        results.success(files[0], prediction("sad", uncertain=True)),
-        results.success(files[1], NOTHING),
-        results.failure(files[2], "broken"),
+        (clip("a"), results.success(clip("a"), prediction("sad", uncertain=True))),
+        (clip("b"), results.success(clip("b"), NOTHING)),
+        (clip("c"), results.failure(clip("c"), "broken")),
     ]
-    text = results.report(results.table(rows, EMOTIONS), files, manifest(), left_out=4)
+    text = results.report(summary(rows), manifest(), left_out=4)
     assert "2 of 7 files classified" in text
     for part in (
         "4 files left out",
@@ -241,11 +271,16 @@ def test_the_report_fits_a_terminal():
     assert max(map(len, report(pairs, "RAVDESS").splitlines())) <= 90
 
 
+def write_report(file: Input, folder: Path) -> str:
+    row = results.success(file, prediction("sad"))
+    counted = summary([(file, row)])
+    text = results.report(counted, manifest())
+    results.write_report([results.table([row], EMOTIONS)], text, counted.evaluate(), folder)
+    return text
+
+
 def test_a_report_is_written_with_its_figure(tmp_path):
-    files = [clip("a", label="sad")]
-    table = results.table([results.success(files[0], prediction("sad"))], EMOTIONS)
-    text = results.report(table, files, manifest())
-    results.write_report(table, text, tmp_path)
+    text = write_report(clip("a", label="sad"), tmp_path)
     assert (tmp_path / "confusion.png").read_bytes().startswith(b"\x89PNG")
     written = (tmp_path / "report.md").read_text("utf-8")
     assert text in written
@@ -254,7 +289,11 @@ def test_a_report_is_written_with_its_figure(tmp_path):
 
 
 def test_a_report_without_labels_has_no_figure(tmp_path):
-    files = [clip("a")]
-    table = results.table([results.success(files[0], prediction("sad"))], EMOTIONS)
-    results.write_report(table, results.report(table, files, manifest()), tmp_path)
+    write_report(clip("a"), tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {"report.md", "results.csv"}
+
+
+def test_an_error_stays_a_line() -> None:
+    error = results.failure(Input("a.wav", "/a.wav"), "no sound\n" + "x" * 10**6)["error"]
+    assert error.startswith("no sound\\nxxx")
+    assert len(error) <= results.MAX_ERROR + 1

@@ -1,11 +1,9 @@
-import argparse
 import json
 import os
 import signal
 import subprocess
 import sys
 import zipfile
-from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +13,11 @@ import soundfile
 from conftest import speechlike
 
 import audio
+import inputs
 import test_model
+import workers
 from corpora import EMOTIONS
+from journal import Journal
 
 ROOT = Path(__file__).parent.parent
 COMMAND = [sys.executable, str(ROOT / "test_model.py")]
@@ -76,7 +77,7 @@ def test_help_is_there_at_once():
         ["--jobs", "0"],
         ["--jobs", "-1"],
         ["--jobs", "many"],
-        ["--scheduler", "tcp://localhost:8786"],
+        ["--scheduler", "tcp://localhost:8786", "--jobs", "2"],
     ],
 )
 def test_wrong_usage_is_said_before_any_work(arguments, tmp_path, monkeypatch, capsys):
@@ -251,18 +252,34 @@ def test_quiet_prints_the_results_and_no_more(run, tmp_path):
     assert err == ""
 
 
+def test_a_worker_imports_no_more_than_an_answer_needs(tiny_model, tmp_path):
+    record(tmp_path / "voice.wav")
+    code = (
+        "import sys, test_model\n"
+        "from inputs import Input\n"
+        f"options = test_model._parser().parse_args(['--model', {str(tiny_model)!r}])\n"
+        f"sound = Input('voice.wav', {str(tmp_path / 'voice.wav')!r})\n"
+        "(row,) = test_model._classify((0, sound), test_model._question(options))\n"
+        "assert not row['error'], row\n"
+        "slow = {'pandas', 'tensorflow', 'keras', 'librosa', 'sklearn', 'matplotlib', 'dask'}\n"
+        "print(sorted(slow & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout == "[]\n", done.stderr
+
+
 # ---------------------------------------------------------------------------------------- faults
 
 
 def test_a_surprise_in_one_file_costs_no_other(run, clips, monkeypatch):
-    load = audio.load
+    read = inputs.read
 
-    def load_or_fail(source):
-        if "calm" in source:
+    def read_or_fail(sound):
+        if "calm" in sound.path:
             raise MemoryError("no more")
-        return load(source)
+        return read(sound)
 
-    monkeypatch.setattr(audio, "load", load_or_fail)
+    monkeypatch.setattr(inputs, "read", read_or_fail)
     status, out, _ = run(clips)
     assert status == test_model.SOME_FAILED
     assert "MemoryError: no more" in out
@@ -270,33 +287,106 @@ def test_a_surprise_in_one_file_costs_no_other(run, clips, monkeypatch):
 
 
 def stop_after(number: int, error: type[BaseException], monkeypatch) -> None:
-    stream = test_model._stream
+    stream = workers.stream
 
-    def stopped(files: list, options: argparse.Namespace):
-        for count, rows in enumerate(stream(files, options)):
+    def stopped(*arguments, **options):
+        for count, answer in enumerate(stream(*arguments, **options)):
             if count == number:
                 raise error
-            yield rows
+            yield answer
 
-    monkeypatch.setattr(test_model, "_stream", stopped)
+    monkeypatch.setattr(workers, "stream", stopped)
 
 
-def test_a_worker_that_dies_leaves_a_row_for_every_file(run, clips, tmp_path, monkeypatch):
-    stop_after(2, BrokenProcessPool, monkeypatch)
-    status, out, _ = run(clips, "--output", tmp_path / "table.csv")
+def test_a_file_that_kills_its_process_twice_is_a_row_with_an_error(run, clips, monkeypatch):
+    stream = workers.stream
+
+    def lose_one(*arguments, **options):
+        for (place, sound), rows in stream(*arguments, **options):
+            yield (place, sound), None if "calm" in sound.path else rows
+
+    monkeypatch.setattr(workers, "stream", lose_one)
+    status, out, _ = run(clips)
     assert status == test_model.SOME_FAILED
-    errors = pd.read_csv(tmp_path / "table.csv", keep_default_na=False).error
-    assert ["process ended" in error for error in errors] == [False, False, True, True]
-    assert out.count("process ended") == 2
+    assert out.count("process was killed, twice") == 1
+    assert "2 of 4 files classified" in out
 
 
 @pytest.mark.parametrize("number", [0, 2])
-def test_an_interruption_keeps_what_is_done(run, clips, tmp_path, monkeypatch, number):
-    stop_after(number, KeyboardInterrupt, monkeypatch)
-    status, out, _ = run(clips, "--output", tmp_path / "table.csv")
+def test_an_interruption_keeps_what_is_done_and_the_same_command_goes_on(
+    run, clips, tmp_path, monkeypatch, number
+):
+    run(clips, "--output", tmp_path / "whole.csv")
+    with monkeypatch.context() as patch:
+        stop_after(number, KeyboardInterrupt, patch)
+        status, out, _ = run(clips, "--output", tmp_path / "table.csv")
     assert status == test_model.INTERRUPTED
     assert len(pd.read_csv(tmp_path / "table.csv")) == number
     assert f"Interrupted: {4 - number} files left out" in out
+    assert (tmp_path / "table.csv.partial").exists() == (number > 0)
+    status, out, err = run(clips, "--output", tmp_path / "table.csv")
+    assert status == test_model.SOME_FAILED
+    # Of two files that were done one is broken, and tried again.
+    assert out.count(".wav") == 4 - number // 2
+    assert ("1 of 4 files were done before" in err) == (number > 0)
+    assert (tmp_path / "table.csv").read_text() == (tmp_path / "whole.csv").read_text()
+    assert not (tmp_path / "table.csv.partial").exists()
+
+
+def test_what_was_done_under_other_options_is_done_again(run, clips, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        stop_after(3, KeyboardInterrupt, patch)
+        run(clips, "--output", tmp_path / "table.csv")
+    _, out, err = run(clips, "--segments", "--output", tmp_path / "table.csv")
+    assert out.count(".wav") == 4
+    assert "done before" not in err
+
+
+@pytest.mark.parametrize("content", [b"not a journal", None])
+def test_a_journal_that_cannot_be_used_is_said_before_any_work(run, clips, tmp_path, content):
+    place = tmp_path / "table.csv.partial"
+    if content:
+        place.write_bytes(content)
+    else:
+        place.mkdir()
+    status, out, err = run(clips, "--output", tmp_path / "table.csv")
+    assert (status, out) == (test_model.WRONG_USAGE, "")
+    assert err.count("\n") == 1
+    assert str(place) in err
+
+
+def test_two_commands_cannot_write_one_table(run, clips, tmp_path):
+    held = Journal(tmp_path / "table.csv.partial", "")
+    status, out, err = run(clips, "--output", tmp_path / "table.csv")
+    held.close()
+    assert (status, out) == (test_model.WRONG_USAGE, "")
+    assert "another run" in err
+
+
+def test_a_killed_command_goes_on_where_it_stopped(tiny_model, tmp_path):
+    voice = record(tmp_path / "voice.wav")
+    for number in range(100):
+        (tmp_path / "voices" / f"{number}").mkdir(parents=True)
+        os.link(voice, tmp_path / "voices" / f"{number}" / "voice.wav")
+    table = tmp_path / "table.csv"
+    program = (
+        "import sys, journal, test_model\njournal.SAVE_SECONDS = 0\nsys.exit(test_model.main())"
+    )
+    command = [sys.executable, "-c", program, str(tmp_path / "voices"), "--jobs", "1"]
+    command += ["--model", str(tiny_model), "--output", str(table)]
+    process = subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+    for _ in range(10):
+        process.stdout.readline()
+    process.kill()
+    process.communicate()
+    assert not table.exists()
+    again = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert again.returncode == test_model.OK, again.stderr
+    assert " of 100 files were done before" in again.stderr
+    assert 0 < again.stdout.count("voice.wav") < 95
+    assert len(pd.read_csv(table)) == 100
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals are sent as POSIX knows them")

@@ -1,0 +1,88 @@
+"""How much faster a Dask cluster of two workers is than one of one worker.
+
+    python benchmarks/cluster.py DATA
+
+DATA holds RAVDESS; its speech, under `FILES` names, is the folder, which `test_model.py
+--scheduler` has classified. Each worker is a process of one thread, held to a core of its own, as
+on a machine of its own; the scheduler and the command have the other cores. One and two workers
+take turns. Of `ROUNDS` the fastest counts on both sides: the others met other programs.
+
+Linux only, four cores. Writes benchmarks/results/cluster.json.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT))
+
+import numpy as np  # noqa: E402
+from distributed import Client  # noqa: E402
+from tqdm import tqdm  # noqa: E402
+
+from benchmarks import speed  # noqa: E402
+from benchmarks.folder import link, speech, write  # noqa: E402
+
+FILES = 3000
+ROUNDS = 3
+PORT = 8786
+ADDRESS = f"tcp://127.0.0.1:{PORT}"
+
+
+def main() -> int:
+    """Measure, write the results file and print the table."""
+    clips = speech(__doc__)
+    *rest, first, second = sorted(os.sched_getaffinity(0))
+    took = []
+    with tempfile.TemporaryDirectory() as folder:
+        link(clips, Path(folder), FILES)
+        command = [sys.executable, "test_model.py", folder, "--scheduler", ADDRESS, "--quiet"]
+        for _ in tqdm(range(ROUNDS), desc="rounds"):
+            for cores in ([first], [first, second]):
+                with cluster(cores):
+                    took.append(speed.run(command, cores=len(rest))[0])
+    one, two = np.min(np.reshape(took, (ROUNDS, 2)), axis=0)
+    what = f"{FILES} clips on two workers, beside one"
+    rows = [speed.row("i", what, one, two, "s", must=1.8, aim=1.95)]
+    write("cluster", rows=rows)
+    print(speed.report(rows))
+    return 0
+
+
+@contextmanager
+def cluster(cores: Sequence[int]) -> Iterator[None]:
+    """Run a scheduler, and a worker on each of the cores."""
+    parts = [dask("scheduler", "--host", "127.0.0.1", "--port", str(PORT))]
+    parts += [dask("worker", ADDRESS, "--nthreads", "1", core=core) for core in cores]
+    try:
+        with Client(ADDRESS, timeout=60) as client:
+            client.wait_for_workers(len(cores), timeout=60)
+        yield
+    finally:
+        for part in parts:
+            part.terminate()
+        for part in parts:
+            part.wait()
+        time.sleep(1)  # until the port is free
+
+
+def dask(*arguments: str, core: int | None = None) -> subprocess.Popen:
+    """Start a part of a cluster, on a core of its own if that is given."""
+    held = [] if core is None else ["taskset", "--cpu-list", str(core)]
+    return subprocess.Popen(
+        [*held, sys.executable, "-m", "dask", *arguments, "--no-dashboard"],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

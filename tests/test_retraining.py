@@ -1,0 +1,257 @@
+"""Trainings from the page: what is set aside, and that nothing ends or loses one by accident."""
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from conftest import ROOT, TWO_EMOTIONS, make_corpus, speechlike
+from hypothesis import given
+from hypothesis import strategies as some
+
+import audio
+import corpora
+import model_folder
+import my_recordings
+import protocols
+import retraining
+import train
+import training
+from my_recordings import Kept
+
+# train.py, its caches where the test wants them; then what the page hands over.
+TRAIN = (
+    "import sys, pathlib, train;train.CACHE = pathlib.Path(sys.argv.pop(1));sys.exit(train.main())"
+)
+# A page that starts a training and is never heard of again.
+PAGE = """
+import json, pathlib, sys, time
+import my_recordings, retraining
+root = pathlib.Path(sys.argv[1])
+retraining.FOLDER, retraining.MODELS = root / "retraining", root / "model"
+retraining.PROGRAM = json.loads(sys.argv[2])
+retraining.EPOCHS["vector"] = 60
+my_recordings.FOLDER = root / "data" / "my_recordings"
+kept = my_recordings.clips()
+retraining.start("Try 1", kept, sources=[root / "data" / "others"], network="vector")
+time.sleep(600)
+"""
+
+
+def clip(voice: str, emotion: str, recording: str, stretch=None) -> Kept:
+    return Kept(Path(f"{voice}_{emotion}_{recording}.flac"), voice, emotion, recording, stretch)
+
+
+@given(
+    some.lists(
+        some.builds(
+            clip,
+            some.sampled_from(["alice", "bob", "eve", "joe"]),
+            some.sampled_from(corpora.EMOTIONS),
+            some.integers(0, 30).map(lambda number: f"{number * 7919 % 997:016x}"),
+            some.sampled_from([None, (0.0, 3.0), (1.5, 4.5)]),
+        ),
+        unique_by=lambda kept: (kept.recording, kept.stretch),
+    )
+)
+def test_what_is_set_aside_shares_no_recording_with_what_is_learned(kept):
+    aside = retraining.set_aside(kept)
+    learned = [one for one in kept if one not in aside]
+    assert aside == retraining.set_aside(kept[::-1])
+    assert learned or not kept
+    assert not {one.recording for one in aside} & {one.recording for one in learned}
+
+
+def test_a_small_voice_is_set_aside_whole_and_a_single_one_in_part():
+    alice = [clip("alice", emotion, f"{n}") for emotion in ("angry", "sad") for n in range(8)]
+    bob = [clip("bob", "sad", f"b{n}") for n in range(4)]
+    assert retraining.set_aside(alice + bob) == set(bob)
+    # Too few clips of the other voice to tell anything: a quarter of each emotion instead.
+    aside = retraining.set_aside(alice + bob[:1])
+    assert sorted((one.voice, one.emotion) for one in aside) == [
+        *[("alice", "angry")] * 2,
+        *[("alice", "sad")] * 2,
+    ]
+    assert retraining.set_aside(alice[:2]) == set()
+
+
+def test_a_model_is_never_compared_on_what_one_of_the_two_has_learned():
+    kept = [
+        clip("alice", "sad", "1", (0.0, 3.0)),
+        clip("alice", "sad", "1"),
+        clip("bob", "sad", "2"),
+    ]
+    shipped, own = {"training": {}}, {"training": {"my_recordings": ["1"]}}
+    assert retraining.unlearned(kept, [shipped]) == kept
+    assert retraining.unlearned(kept, [shipped, own]) == kept[2:]
+
+
+def test_chance_is_that_of_the_exact_test():
+    assert retraining.chance(0, 0) == 1.0
+    assert retraining.chance(3, 3) == 1.0
+    assert retraining.chance(0, 6) == pytest.approx(2 / 2**6)
+    assert retraining.chance(6, 0) == retraining.chance(0, 6)
+
+
+def test_the_passes_are_those_of_the_recipes_but_for_large_corpora():
+    assert retraining.EPOCHS == training.EPOCHS
+    assert retraining.epochs(100, network="frames") == training.EPOCHS["frames"]
+    assert retraining.epochs(9900, network="frames") == 14
+    assert retraining.minutes(9900, network="frames") > retraining.minutes(100, network="frames")
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch) -> Path:
+    """A place with sixteen clips of one's own, and three other voices; nothing is started."""
+    monkeypatch.setattr(retraining, "FOLDER", tmp_path / "retraining")
+    monkeypatch.setattr(retraining, "MODELS", tmp_path / "model")
+    monkeypatch.setattr(my_recordings, "FOLDER", tmp_path / "data" / corpora.OWN)
+    make_corpus(tmp_path / "data" / "others", speakers=3, clips=2, first=10)
+    for number in range(16):
+        wav = io.BytesIO()
+        soundfile.write(wav, speechlike(0.6, seed=number), audio.SAMPLE_RATE, format="WAV")
+        emotion = TWO_EMOTIONS[number % 2]
+        my_recordings.keep(wav.getvalue(), voice="alice", emotion=emotion)
+    yield tmp_path
+    retraining.stop()
+
+
+def program(monkeypatch, script: str) -> None:
+    """Put a script in the place of train.py; its last argument is the file for progress."""
+    monkeypatch.setattr(retraining, "PROGRAM", [sys.executable, "-c", script])
+
+
+def start(place: Path, name: str = "one") -> None:
+    sources = [place / "data" / "others"]
+    retraining.start(name, my_recordings.clips(), sources=sources, network="vector")
+
+
+def wait_for(state: str) -> retraining.Training:
+    end = time.monotonic() + 120
+    while (last := retraining.last()) is None or last.state != state:
+        assert time.monotonic() < end, (retraining.FOLDER / "log.txt").read_text()
+        time.sleep(0.05)
+    return last
+
+
+def test_the_training_goes_on_when_page_and_training_are_killed(place):
+    command = [sys.executable, "-c", TRAIN, str(place / "cache")]
+    page = subprocess.Popen([sys.executable, "-c", PAGE, place, json.dumps(command)], cwd=ROOT)
+    while not losses(retraining.last()) and page.poll() is None:
+        time.sleep(0.05)
+    page.kill()
+    page.wait()
+    before = len(losses(retraining.last()))
+    while len(losses(retraining.last())) == before:
+        assert retraining.running()
+        time.sleep(0.05)
+    with pytest.raises(retraining.BusyError, match="running already"):
+        start(place)
+
+    os.kill(int((retraining.FOLDER / "process.txt").read_text()), signal.SIGKILL)
+    stopped = wait_for("stopped")
+    assert stopped.model == "my-try-1"
+    assert not (place / "model").exists()
+    retraining.go_on()
+    finished = wait_for("finished")
+    passes = [line["epoch"] for line in losses(finished)]
+    assert passes == sorted(set(passes))  # none is repeated
+    assert passes[-1] == 60
+
+    manifest = model_folder.read(place / "model" / "my-try-1")
+    kept = my_recordings.clips()
+    aside = retraining.set_aside(kept)
+    assert len(aside) == 4
+    assert set(retraining.unlearned(kept, [manifest])) == aside
+    assert manifest["corpora"][corpora.OWN]["clips"] == 12
+    assert list(manifest["corpora"]) == [corpora.OWN, "others"]
+    with pytest.raises(retraining.RetrainingError, match="a model my-try-1 already"):
+        start(place, "Try 1")
+
+
+def losses(training: retraining.Training | None) -> list[dict]:
+    return [line for line in training.lines if "loss" in line] if training else []
+
+
+def test_stop_ends_also_what_does_not_listen(place, monkeypatch):
+    program(
+        monkeypatch,
+        "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)",
+    )
+    monkeypatch.setattr(retraining, "PATIENCE", 1.0)
+    assert retraining.last() is None
+    start(place)
+    assert wait_for("running").error == ""
+    time.sleep(0.5)  # until it is deaf
+    retraining.stop()
+    assert wait_for("stopped").model == "my-one"
+    retraining.forget()
+    assert retraining.last() is None
+    start(place)  # another one may begin
+
+
+def test_a_training_that_fails_says_why(place, monkeypatch):
+    script = "import sys; from progress import Progress; from pathlib import Path;"
+    script += "Progress(Path(sys.argv[-1])).note(error='the disk is full')"
+    program(monkeypatch, script)
+    start(place)
+    assert wait_for("failed").error == "the disk is full"
+    retraining.go_on()  # what was wrong is mended, or it fails again
+    wait_for("failed")
+
+
+def test_progress_needs_a_place(place, capsys):
+    file = place / "nowhere" / "progress.jsonl"
+    assert train.main(["--data", str(place / "data"), "--progress", str(file)]) == 2
+    assert "lies in no folder that exists" in capsys.readouterr().err
+
+
+def test_what_allows_no_training_is_said_before_one_starts(place, monkeypatch):
+    monkeypatch.setattr(retraining, "PROGRAM", ["never started"])
+    with pytest.raises(protocols.ProtocolError, match="too few to set 10% aside"):
+        retraining.start("x", my_recordings.clips()[:4], sources=[], network="vector")
+    with pytest.raises(my_recordings.NotKeptError):
+        start(place, "…")
+    assert retraining.last() is None
+
+
+def test_the_seed_sets_no_voice_of_ones_own_aside(place):
+    for first in (20, 30, 40):
+        make_corpus(place / f"data{first}", speakers=2, clips=1, first=first)
+    table = corpora.scan(my_recordings.FOLDER, *place.glob("data?0"), place / "data" / "others")
+    seed = retraining._seed(table)
+    _, validation = protocols.carve_validation(
+        table, np.arange(len(table)), by_speaker=True, seed=seed
+    )
+    assert corpora.OWN not in set(table.corpus.iloc[validation])
+
+
+def test_the_sources_are_what_lies_beside_ones_own_clips(place, monkeypatch):
+    data = place / "data"
+    monkeypatch.setattr(retraining.train, "DATA", data)
+    (data / "list.csv").write_text("path,emotion\n")
+    (data / "README.md").write_text("")
+    (data / ".hidden").mkdir()
+    assert retraining.sources() == [data / "list.csv", data / "others"]
+
+
+@pytest.mark.parametrize("line", ['{"step": "feat', "", "\x00\x00"])
+def test_a_line_that_was_cut_off_hides_no_other(line, tmp_path):
+    file = tmp_path / "progress.jsonl"
+    log = retraining.progress.Progress(file)
+    log.note(step="features", done=1, total=2)
+    with file.open("a") as stream:
+        stream.write(f"{line}\n")
+    log.note(finished="model")
+    found = retraining.progress.read(file)
+    assert [set(entry) for entry in found] == [
+        {"time", "step", "done", "total"},
+        {"time", "finished"},
+    ]

@@ -1,0 +1,135 @@
+"""What one visit to the page keeps while its script runs again and again, and between its views.
+
+Streamlit forgets a widget that another view does not show; what is kept here stays until the tab is
+closed or reloaded. Audio stays in memory. Nothing that a visitor names is used as a path.
+"""
+
+import gc
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import streamlit as st
+
+from classifier import EmotionClassifier
+from model_folder import MANIFEST
+from views.text import Page
+
+MODEL_FOLDER = Path(__file__).parent.parent / "model"
+SHIPPED = ("frames", "vector")  # the default first
+
+# Keys of widgets whose values others read.
+MODEL = "model"  # name of the chosen model, also in the address
+ADAPT = "adapt"  # whether answers are adapted to the known voice
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A sound that came in.
+
+    Attributes:
+        name: for people: of the file, with its folder or archive where known.
+        content: the bytes of the file.
+        label: the true emotion, where a name, folder or list tells it.
+        error: why there is nothing to hear, '' if there is.
+    """
+
+    name: str
+    content: bytes
+    label: str | None = None
+    error: str = ""
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the content: what is known of it is remembered under this."""
+        return hashlib.sha256(self.content).hexdigest()
+
+
+def recordings() -> list[Recording]:
+    """Return all recordings of this visit."""
+    return [recording for source in sources().values() for recording in source]
+
+
+def sources() -> dict[str, list[Recording]]:
+    """Return the recordings by where they came from; may be changed."""
+    return st.session_state.setdefault("recordings", {})
+
+
+def model_folders() -> list[Path]:
+    """Return the folders of the models to choose from: shipped ones, then those trained here."""
+    own = sorted(manifest.parent for manifest in MODEL_FOLDER.glob(f"[!.]*/{MANIFEST}"))
+    shipped = [MODEL_FOLDER / name for name in SHIPPED]
+    return shipped + [folder for folder in own if folder not in shipped]
+
+
+def chosen_model() -> Path:
+    """Return the folder of the chosen model, one of `model_folders`."""
+    return MODEL_FOLDER / st.session_state.get(MODEL, SHIPPED[0])
+
+
+def plain_classifier() -> EmotionClassifier:
+    """Return the chosen model, adapted to nobody.
+
+    Raises:
+        ModelError: its folder is missing or damaged.
+    """
+    folder = chosen_model()
+    return _load(str(folder), _version(folder))
+
+
+def classifier() -> EmotionClassifier:
+    """Return the chosen model, adapted to the known voice where that is wanted.
+
+    Raises:
+        ModelError: its folder is missing or damaged.
+    """
+    plain = plain_classifier()
+    if not adapted():
+        return plain
+    kept = st.session_state.setdefault("adapted_classifiers", {})
+    key = identity(plain=True)
+    if key not in kept:
+        kept[key] = plain.adapted_to([reference.content for reference in known_voice()])
+    return kept[key]
+
+
+def identity(*, plain: bool = False) -> str:
+    """Return what tells the answers of `classifier` or `plain_classifier` from those of others."""
+    parts = sorted(plain_classifier().manifest["files"].items())
+    voice = [] if plain or not adapted() else [part.digest for part in known_voice()]
+    return hashlib.sha256(repr((parts, voice)).encode()).hexdigest()
+
+
+def known_voice() -> list[Recording]:
+    """Return the recordings by which the speaker is known; none if nobody is."""
+    return st.session_state.get("known_voice", [])
+
+
+def remember_voice(references: list[Recording]) -> None:
+    """Know a speaker by recordings that `adapted_to` has accepted; by none, know nobody."""
+    st.session_state["known_voice"] = references
+    st.session_state.pop("adapted_classifiers", None)
+
+
+def adapted() -> bool:
+    """Tell whether a voice is known and answers are to be adapted to it."""
+    return bool(known_voice()) and st.session_state.get(ADAPT, True)
+
+
+def _version(folder: Path) -> tuple[int, int] | None:
+    """Return what changes when training replaces the model: its manifest's time and size."""
+    try:
+        manifest = (folder / MANIFEST).stat()
+    except OSError:
+        return None  # to load the model will say what is missing
+    return manifest.st_mtime_ns, manifest.st_size
+
+
+@st.cache_resource(max_entries=6, show_spinner=Page.LOADING)
+def _load(folder: str, version: tuple[int, int] | None) -> EmotionClassifier:
+    """Load a version of a model once for all sessions of the server."""
+    model = EmotionClassifier.load(folder)
+    gc.collect()
+    gc.freeze()  # Streamlit searches the whole heap after each run: 0.1 s that all visitors wait
+    return model

@@ -1,0 +1,94 @@
+"""My voice: half a minute of ordinary speech, to which the answers of this visit are adapted."""
+
+import functools
+import json
+from pathlib import Path
+
+import streamlit as st
+from streamlit.runtime.uploaded_file_manager import UploadedFile
+
+import audio
+from model_folder import ModelError
+from views import session
+from views.text import Voice as Text
+from views.text import plain
+
+RESULTS = Path(__file__).parent.parent / "benchmarks" / "results" / "known_voice.json"
+MAX_SECONDS = 180.0  # of a reference; more says no more about a voice, and takes time
+
+# Keys of what the session keeps.
+RECORD, UPLOAD = "voice_record", "voice_upload"
+PROBLEM = "voice_problem"  # why the last recording was of no use
+
+
+def show() -> None:
+    """Draw what is known of the speaker: nothing yet, or the switch to compare with and without."""
+    with st.container(key="voice"):
+        if session.known_voice():
+            show_known()
+        else:
+            ask()
+        st.caption(Text.PRIVACY)
+
+
+def ask() -> None:
+    """Ask for half a minute of speech."""
+    st.markdown(Text.WHY)
+    if problem := st.session_state.get(PROBLEM):
+        st.error(plain(problem), icon=":material/error:")
+    st.audio_input(
+        Text.RECORD, sample_rate=48_000, key=RECORD, on_change=get_to_know, args=(RECORD,)
+    )
+    st.caption(Text.PASSAGE)
+    st.file_uploader(
+        Text.UPLOAD,
+        type=sorted(audio.EXTENSIONS),
+        key=UPLOAD,
+        on_change=get_to_know,
+        args=(UPLOAD,),
+    )
+    st.caption(gain())
+
+
+def show_known() -> None:
+    """Show that a voice is known, the switch, and the way to forget it."""
+    st.markdown(Text.KNOWN)
+    # The switch stays as it is while another view is shown.
+    st.toggle(Text.ADAPT, key=session.ADAPT, persist_state="session")
+    st.caption(f"{Text.COMPARE} {gain()}")
+    st.button(Text.FORGET, on_click=forget, icon=":material/delete:", key="voice_forget")
+
+
+def get_to_know(key: str) -> None:
+    """Remember the voice in the sound that a widget brought in, or why it is of no use."""
+    st.session_state.pop(PROBLEM, None)
+    sound: UploadedFile | None = st.session_state[key]
+    if sound is None:
+        return
+    reference = session.Recording(Text.NAME, sound.getvalue())
+    try:
+        samples = 0
+        for piece in audio.stream(reference.content):
+            samples += len(piece)
+            if samples > MAX_SECONDS * audio.SAMPLE_RATE:
+                raise audio.AudioError(Text.TOO_LONG.format(most=MAX_SECONDS))
+        session.plain_classifier().adapted_to([reference.content])
+    except (audio.AudioError, ModelError) as error:
+        st.session_state[PROBLEM] = str(error)
+        return
+    session.remember_voice([reference])
+    st.session_state[session.ADAPT] = True
+
+
+def forget() -> None:
+    """Know nobody."""
+    session.remember_voice([])
+
+
+@functools.cache
+def gain() -> str:
+    """Return in words what knowing a voice was worth where it was measured."""
+    rows = json.loads(RESULTS.read_text(encoding="utf-8"))["rows"]
+    gains = sorted(100 * row["gain"] for row in rows)
+    lost = sorted(row["actors_that_lost"] for row in rows)
+    return Text.GAIN.format(low=gains[0], high=gains[-1], few=lost[0], many=lost[-1])
