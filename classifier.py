@@ -45,6 +45,9 @@ PAUSE_DB = 35.0
 #: A person's speech under this length, in seconds, says too little about their voice.
 MIN_REFERENCE_SECONDS = 5.0
 
+#: Of each recording of it, the first so many seconds count: more says no more, but fills memory.
+MAX_REFERENCE_SECONDS = 600.0
+
 #: How much of a known voice's distance from the mean of the training is taken off. The whole of it
 #: costs accuracy (docs/experiments.md): the mood of the reference goes with the voice.
 REFERENCE_SHARE = 0.25
@@ -247,7 +250,7 @@ class EmotionClassifier:
         """
         heard, seconds = [], 0.0
         for source in references:
-            waveform = features.check(audio.load(source))
+            waveform = features.check(next(audio.stream(source, seconds=MAX_REFERENCE_SECONDS)))
             pause = _pause_rms(_loudest_rms(waveform))
             for start in range(0, len(waveform), windows.SAMPLES):
                 piece = waveform[start : start + windows.SAMPLES]

@@ -129,7 +129,7 @@ class Peaks(NamedTuple):
     Attributes:
         frame: which frame it is in, ascending.
         strength: its magnitude.
-        off: how far it is off the next semitone, in steps of 0.01, from 1 to 100.
+        off: how far it is off the next semitone, from -0.5 to 0.5.
     """
 
     frame: np.ndarray
@@ -357,10 +357,10 @@ def _peaks(magnitude: np.ndarray) -> Peaks:
     shift = np.where(bent, -slope / np.where(bent, curvature, 1), 0)
     # Rounded as there, because a histogram's fullest bin hangs on single peaks.
     pitch = ((column + shift) * SAMPLE_RATE / N_FFT).astype(np.float32)
-    off = N_CHROMA * _octaves(pitch) % 1.0
+    off = N_CHROMA * _octaves(pitch)
+    off -= np.floor(off)
     off[off >= 0.5] -= 1
-    steps = np.searchsorted(_TUNINGS, off, side="right")
-    return Peaks(frame, here + 0.5 * slope * shift, steps)
+    return Peaks(frame, here + 0.5 * slope * shift, off)
 
 
 def _tuning(peaks: Peaks) -> float:
@@ -370,8 +370,9 @@ def _tuning(peaks: Peaks) -> float:
     """
     if not len(peaks.frame):
         return 0.0
-    strong = peaks.strength >= np.median(peaks.strength)
-    return float(_TUNINGS[np.argmax(np.bincount(peaks.off[strong])) - 1])
+    off = peaks.off[peaks.strength >= np.median(peaks.strength)]
+    counts = np.bincount(np.searchsorted(_TUNINGS, off, side="right"))  # 0: before the first one
+    return float(_TUNINGS[np.argmax(counts) - 1])
 
 
 def deltas(mfcc: np.ndarray) -> np.ndarray:

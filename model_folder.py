@@ -11,6 +11,7 @@ import os
 import platform
 import shutil
 import sys
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -124,6 +125,7 @@ def write(
     new.mkdir()
     try:
         network.save(new / "network.keras")
+        _deflate(new / "network.keras")
         (new / "network.tflite").write_bytes(_convert(network))
         joblib.dump(LabelEncoder().fit(list(emotions)), new / "label_encoder.joblib")
         manifest = {
@@ -163,6 +165,20 @@ def versions() -> dict[str, str]:
 
 def _sha256(file: Path) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def _deflate(archive: Path) -> None:
+    """Compress a Keras file, which is a zip archive that Keras leaves as large as it is."""
+    packed = archive.with_suffix(".packed")
+    with (
+        zipfile.ZipFile(archive) as source,
+        zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as target,
+    ):
+        for member in source.infolist():
+            # With a time of its own, each training would give another file.
+            entry = zipfile.ZipInfo(member.filename)
+            target.writestr(entry, source.read(member), zipfile.ZIP_DEFLATED)
+    packed.replace(archive)
 
 
 def _convert(network: "keras.Model") -> bytes:

@@ -1,6 +1,6 @@
 """What becomes of sounds, folders, archives and lists that mean no good.
 
-    python benchmarks/fuzz.py [--cases N] [--first NUMBER] [--jobs N]
+    python benchmarks/fuzz.py [--cases N] [--first NUMBER] [--jobs N] [--minutes N]
 
 Case NUMBER of tests/hostile.py is the same everywhere. Each is asked about in a process with a
 limit on time and memory: one that dies is replaced, and its case is a row. Then come some large
@@ -53,13 +53,11 @@ def main() -> int:
         work()
         return 0
     wanted = range(options.first, options.first + options.cases)
-    code = (ROOT / "tests" / "hostile.py").read_bytes()
-    log = CACHE / f"fuzz-{hashlib.sha256(code).hexdigest()[:16]}.jsonl"
+    log = CACHE / f"fuzz-{_code()}.jsonl"
     CACHE.mkdir(exist_ok=True)
-    known = (
-        [json.loads(line) for line in log.read_text("utf-8").splitlines()] if log.is_file() else []
-    )
-    cases = {case["number"]: case for case in known if case["number"] in wanted}
+    known = log.read_text("utf-8").splitlines() if log.is_file() else []
+    done = [json.loads(line) for line in known if line.endswith("}")]  # the last may be cut
+    cases = {case["number"]: case for case in done if case["number"] in wanted}
     missing = [number for number in wanted if number not in cases]
     start = time.monotonic()
     with (
@@ -81,6 +79,12 @@ def main() -> int:
     for case in content["broken"]:
         print(f"case {case['number']}, {case['kind']}: {'; '.join(case['faults'])[:500]}")
     return 1 if content["broken"] or any(row["faults"] for row in large) else 0
+
+
+def _code() -> str:
+    """Return a name for all that decides what becomes of a case."""
+    files = [*sorted(ROOT.glob("*.py")), ROOT / "tests" / "hostile.py"]
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:16]
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -161,8 +165,7 @@ def watched(numbers: Iterable[int], jobs: int) -> Iterator[Case]:
             if number is None:
                 break
             if worker is None or asked == WORKER_CASES:
-                if worker:
-                    worker.kill()
+                _end_worker(worker)
                 worker, asked = _start_worker(), 0
             asked += 1
             found = _reply(worker, number)
@@ -170,13 +173,11 @@ def watched(numbers: Iterable[int], jobs: int) -> Iterator[Case]:
                 worker.kill()
                 status = worker.wait()
                 fault = f"no answer in {SECONDS} s, or its process died (status {status})"
-                kind = "lost"
-                found = {"number": number, "kind": kind, "outcome": "lost", "faults": [fault]}
+                found = {"number": number, "kind": "lost", "outcome": "lost", "faults": [fault]}
                 found |= {"seconds": float(SECONDS), "mb": 0}
                 worker = None
             done.put(found)
-        if worker:
-            worker.kill()
+        _end_worker(worker)
         done.put(None)
 
     threads = [threading.Thread(target=watch, daemon=True) for _ in range(jobs)]
@@ -193,6 +194,11 @@ def watched(numbers: Iterable[int], jobs: int) -> Iterator[Case]:
 def _start_worker() -> subprocess.Popen[bytes]:
     command = [sys.executable, __file__, "--worker"]
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
+
+
+def _end_worker(worker: subprocess.Popen[bytes] | None) -> None:
+    if worker:
+        worker.communicate()  # closes its input, by which it cleans up and ends
 
 
 def _reply(worker: subprocess.Popen[bytes], number: int) -> Case | None:

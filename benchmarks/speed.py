@@ -293,7 +293,13 @@ def machine() -> dict[str, Any]:
     """Return what the figures depend on beside the program."""
     cpu = Path("/proc/cpuinfo").read_text(encoding="utf-8")
     model = next(line.partition(": ")[2] for line in cpu.splitlines() if "model name" in line)
-    return {"processor": model, "cores": os.cpu_count(), "system": platform.system()}
+    return {
+        "processor": model,
+        "cores": os.cpu_count(),
+        "system": platform.system(),
+        "load": round(os.getloadavg()[0], 1),
+        "niceness": os.getpriority(os.PRIO_PROCESS, 0),
+    }
 
 
 def report(rows: Iterable[dict[str, Any]]) -> str:

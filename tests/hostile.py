@@ -24,6 +24,7 @@ import corpora
 import inputs
 import test_model
 
+MODEL = "model/frames"
 RATE = 16_000
 GOOD = "good sound.wav"  # stands beside the others, and must be heard whatever they are
 MAX_ERROR = 1_001  # characters: more is no clear line
@@ -45,9 +46,9 @@ def make(folder: Path, number: int) -> tuple[str, Path]:
     return kinds[chosen], _KINDS[chosen][2](inside, rng)
 
 
-def ask(path: Path, *, model: str = "model/frames") -> list[Row]:
+def ask(path: Path) -> list[Row]:
     """Return the rows about a case, after it went the other ways that it could come in by."""
-    question = test_model.Question(model, test_model._version(model), None, False)
+    question = test_model.Question(MODEL, test_model._version(MODEL), None, False)
     rows = []
     for sound in inputs.collect([str(path)]):
         rows += test_model._classify((0, sound), question)

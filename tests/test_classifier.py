@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 import soundfile
-from conftest import ROOT, make_model, speechlike
+from conftest import ROOT, as_wav, make_model, speechlike
 
 import audio
 import classifier
@@ -138,6 +138,17 @@ def test_a_known_voice_is_moved_to_the_mean_of_the_training(kind, tmp_path, monk
     assert model.classify_waveform(clip).probabilities == before[1]  # the model itself is as it was
     with pytest.raises(AudioError, match=r"holds 0\.0 s of voice; at least 5 s"):
         model.adapted_to([])
+
+
+def test_of_a_long_reference_the_beginning_counts(monkeypatch) -> None:
+    monkeypatch.setattr(classifier, "MAX_REFERENCE_SECONDS", 6.0)
+    model = EmotionClassifier.load(ROOT / "model" / "frames")
+    voice = speechlike(6)
+    one, longer = (
+        model.adapted_to([as_wav(sound)])
+        for sound in (voice, np.concatenate([voice, 3 * speechlike(6, seed=1)]))
+    )
+    np.testing.assert_array_equal(one._offset, longer._offset)
 
 
 def test_uncertain_where_the_answer_is_more_likely_wrong(tiny) -> None:

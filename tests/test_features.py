@@ -102,6 +102,13 @@ def test_names_follow_the_columns() -> None:
     assert frame[names.index("zero_crossing_rate")] == pytest.approx(880 / SAMPLE_RATE, rel=0.05)
 
 
+@pytest.mark.parametrize("name", ["detuned tone", "chirp", "white noise", "speechlike"])
+def test_the_tuning_is_librosas_to_the_last_bit(name: str) -> None:
+    spectra = features.analyse(SOUNDS[name].astype(np.float32))
+    expected = librosa.estimate_tuning(S=spectra.magnitude.T, sr=SAMPLE_RATE, n_fft=2048)
+    assert features._tuning(spectra.peaks) == expected
+
+
 def test_the_mel_scale_is_slaneys() -> None:
     expected = librosa.mel_frequencies(n_mels=130, fmin=0, fmax=SAMPLE_RATE / 2, htk=False)
     np.testing.assert_allclose(features.mel_frequencies(), expected, rtol=1e-9)
