@@ -38,6 +38,14 @@ TWO_EMOTIONS = ("angry", "sad")
 NOISY: Recipe = (Sometimes(1.0, NoiseAtSNR(10, 20)),)
 
 
+@pytest.fixture(autouse=True)
+def own_main() -> Iterator[None]:
+    """Take back what AppTest puts in the place of the main module: new processes start from it."""
+    main = sys.modules["__main__"]
+    yield
+    sys.modules["__main__"] = main
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The folder of real recordings, which are not part of this repository."""
