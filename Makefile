@@ -22,6 +22,8 @@ benchmark: $(VENV)/installed-dev
 	$(RUN) benchmarks/opensmile_svm.py $(DATA)/ravdess $(DATA)/crema-d
 	$(RUN) benchmarks/known_voice.py $(DATA)/ravdess
 	$(RUN) benchmarks/robustness.py $(DATA)
+	$(RUN) benchmarks/speed.py $(DATA)
+	$(RUN) benchmarks/steps.py $(DATA)
 	$(RUN) benchmarks/folder.py $(DATA)
 	$(RUN) benchmarks/growth.py $(DATA)
 	$(RUN) benchmarks/cluster.py $(DATA)

@@ -295,7 +295,7 @@ def growth_table() -> str:
             _quantity(row["seconds"], "s"),
             _quantity(1000 * row["core_seconds"] / row["files"], "ms"),
             _quantity(row["command_mb"], "MB"),
-            _quantity(row["worker_mb"], "MB"),
+            _quantity(row["worker_mb"], "MB") if row["worker_mb"] else "none works",
         ]
         for row in results["rows"]
     ]

@@ -38,6 +38,11 @@ TWO_EMOTIONS = ("angry", "sad")
 NOISY: Recipe = (Sometimes(1.0, NoiseAtSNR(10, 20)),)
 
 
+# Two processes that write numba's cache at once may leave a file that crashes who loads it.
+_WORKER = os.environ.get("PYTEST_XDIST_WORKER", "alone")
+os.environ["NUMBA_CACHE_DIR"] = str(ROOT / ".cache" / f"numba-{_WORKER}")
+
+
 @pytest.fixture(autouse=True)
 def own_main() -> Iterator[None]:
     """Take back what AppTest puts in the place of the main module: new processes start from it."""
