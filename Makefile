@@ -27,17 +27,21 @@ benchmark: $(VENV)/installed-dev
 	$(RUN) benchmarks/folder.py $(DATA)
 	$(RUN) benchmarks/growth.py $(DATA)
 	$(RUN) benchmarks/cluster.py $(DATA)
+	$(RUN) benchmarks/training.py $(DATA)
 	$(RUN) benchmarks/page_load.py $(DATA)
 	$(RUN) benchmarks/fuzz.py
+	$(RUN) benchmarks/faults.py
+	$(RUN) benchmarks/gate.py $(DATA)
+	$(RUN) benchmarks/long_haul.py $(DATA)
 
 lint: $(VENV)/installed-dev
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
 
-# Write the model cards and the README's tables from the results files.
+# Write the model cards and the tables of the pages from the results files.
 tables: $(VENV)/installed
-	$(RUN) model_card.py
+	$(RUN) docs/make_tables.py
 
 # List the licences of all packages.
 licences: $(VENV)/installed-dev

@@ -10,8 +10,9 @@ import streamlit as st
 
 import charts
 from model_folder import ModelError
-from views import listen, model, session, teach, voice
-from views.text import Page, Voice, percent, plain
+from views import listen, model, session, teach
+from views.text import Page, percent, plain
+from views.turns import BusyError
 
 WIDTH = 960  # pixels of the page's column at most
 
@@ -19,27 +20,31 @@ WIDTH = 960  # pixels of the page's column at most
 def main() -> None:
     """Draw what all views share, and the view that is asked for."""
     st.set_page_config(page_title=Page.TITLE, page_icon=charts.icon(), layout="wide")
-    view = st.navigation(
-        [
-            st.Page(listen.page, title=Page.LISTEN, icon=":material/hearing:", default=True),
-            st.Page(teach.page, title=Page.TEACH, icon=":material/school:", url_path="teach"),
-            st.Page(
-                model.page, title=Page.MODEL_PAGE, icon=":material/fact_check:", url_path="model"
-            ),
-        ],
-        position="top",
-    )
+    pages = [
+        st.Page(listen.page, title=Page.LISTEN, icon=":material/hearing:", default=True),
+        st.Page(model.page, title=Page.MODEL_PAGE, icon=":material/fact_check:", url_path="model"),
+    ]
+    if session.teaching():
+        pages.insert(
+            1, st.Page(teach.page, title=Page.TEACH, icon=":material/school:", url_path="teach")
+        )
+    view = st.navigation(pages, position="hidden")  # on a phone, others hide in the sidebar
     choose_model()
     with st.container(horizontal_alignment="center"), st.container(width=WIDTH):
+        with st.container(horizontal=True, key="navigation"):
+            for page in pages:
+                st.page_link(page, width="content")
         try:
             manifest = session.plain_classifier().manifest
         except ModelError as error:
             st.error(plain(str(error)))
             st.stop()
         show_scores(manifest)
-        with st.sidebar.expander(Voice.NAME, icon=":material/record_voice_over:"):
-            voice.show()
-        view.run()
+        try:
+            view.run()
+        except BusyError as error:
+            st.warning(str(error), icon=":material/groups:")
+            st.button(Page.AGAIN, icon=":material/refresh:", key="again")
         with st.container(key="ethics"):
             st.caption(Page.ETHICS)
 
@@ -63,16 +68,9 @@ def choose_model() -> None:
 
 
 def show_scores(manifest: dict[str, Any]) -> None:
-    """Put the UAR on unheard speakers beside that of a random split, where both are known.
-
-    Of several test sets, the one that asks for most emotions, and of speech alone: that is what
-    comes to this page.
-    """
+    """Put the UAR on unheard speakers beside that of a random split, where both are known."""
     found: dict[str, dict[str, Any]] = {}
-    for record in sorted(
-        manifest.get("metrics", []),
-        key=lambda record: ("song" in record["test"], -len(record["emotions"])),
-    ):
+    for record in sorted(manifest.get("metrics", []), key=model.likeness):
         found.setdefault(record["protocol"], record)
     if not {"speaker", "random"} <= set(found):
         return

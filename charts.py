@@ -36,6 +36,12 @@ MAX_WINDOWS = 400  # of a course of emotion
 TIME_STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600, 1800)  # seconds between ticks
 FREQUENCIES = (250, 500, 1000, 2000, 4000, 8000)  # Hz, ticks
 TEXT_COLOR = "currentColor"  # the page's own, light or dark
+AXIS_TEXT: Chart = {  # Streamlit's is too pale on the light page
+    "labelColor": TEXT_COLOR,
+    "labelOpacity": 0.75,
+    "titleColor": TEXT_COLOR,
+    "titleOpacity": 0.75,
+}
 WAVE_COLOR = "#7b8bb5"  # readable on the light and the dark page
 ICON_HEIGHTS = (4, 9, 14, 7, 12, 16, 10, 5)
 
@@ -87,31 +93,47 @@ def verdict(name: str, answer: str, details: str, emotion: str | None) -> str:
     )
 
 
-def probability_chart(probabilities: dict[str, float], texts: dict[str, str]) -> Chart:
+def aside(title: str, answer: str, details: str, emotion: str | None) -> str:
+    """Return an answer that stands beside that of `verdict`, smaller, as HTML."""
+    mark = dot(emotion) if emotion else ""
+    words = f"{mark}<b>{html.escape(answer)}</b>"
+    if details:
+        words = f"{words} · {html.escape(details)}"
+    return f'<div data-testid="aside">{html.escape(title)}<br>{words}</div>'
+
+
+def probability_chart(
+    probabilities: dict[str, float],
+    texts: dict[str, str],
+    others: Mapping[str, float] = MappingProxyType({}),
+) -> Chart:
     """Return one bar per emotion, the most probable on top.
 
     Args:
         probabilities: of each emotion, from 0 to 1.
         texts: of each emotion, what is written at its bar.
+        others: probabilities to compare with, as lines across the bars.
     """
     emotions = sorted(probabilities, key=probabilities.__getitem__, reverse=True)
     rows = [
         {
             "emotion": emotion,
             "probability": probabilities[emotion],
+            "other": others.get(emotion),
+            "end": max(probabilities[emotion], others.get(emotion, 0.0)),
             "value": texts[emotion],
             "color": COLORS[emotion],
         }
         for emotion in emotions
     ]
     names = {"ticks": False, "domain": False, "labelFontSize": 13, "labelColor": TEXT_COLOR}
-    share = {"field": "probability", "type": "quantitative", "axis": None}
+    share = {"type": "quantitative", "axis": None, "scale": {"domain": [0, 1.12]}}
     return {
         "datasets": {"bars": pd.DataFrame(rows)},
         "data": {"name": "bars"},
         "height": 26 * len(rows),
         "encoding": {
-            "x": share | {"scale": {"domain": [0, 1.12]}},
+            "x": share | {"field": "probability"},
             "y": {
                 "field": "emotion",
                 "type": "nominal",
@@ -134,7 +156,11 @@ def probability_chart(probabilities: dict[str, float], texts: dict[str, str]) ->
                     "fontSize": 13,
                     "color": TEXT_COLOR,
                 },
-                "encoding": {"text": {"field": "value"}},
+                "encoding": {"x": share | {"field": "end"}, "text": {"field": "value"}},
+            },
+            {
+                "mark": {"type": "tick", "thickness": 2, "size": 22, "color": TEXT_COLOR},
+                "encoding": {"x": share | {"field": "other"}},
             },
         ],
     }
@@ -159,11 +185,12 @@ def confusion_chart(
             "text": [f"{100 * share:.0f}" if share >= 0.005 else "" for share in shares],
         }
     )
-    axis = {"ticks": False, "domain": False}
-    top = axis | {"orient": "top", "labelAngle": -60}
+    axis = {"ticks": False, "domain": False, "labelOverlap": False}
+    top = axis | {"orient": "top", "labelAngle": -90}
     names = {"type": "nominal", "sort": list(emotions)}
     opacity = {"domain": [0, 1], "range": [0, 0.75]}  # of the darkest cell, too, the text is read
     return {
+        "config": {"axis": AXIS_TEXT},
         "datasets": {"cells": cells},
         "data": {"name": "cells"},
         "height": 70 + 30 * len(emotions),
@@ -269,6 +296,7 @@ def sound_chart(
         datasets |= course["datasets"]
         course = {key: value for key, value in course.items() if key != "datasets"}
     return {
+        "config": {"axis": AXIS_TEXT},
         "datasets": datasets,
         "spacing": 6,
         "autosize": {"type": "fit-x", "contains": "padding"},

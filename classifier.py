@@ -34,13 +34,8 @@ SHORT_SECONDS = 0.5
 #: A calibrated probability under one half: the answer is more likely wrong than right.
 UNCERTAIN_BELOW = 0.5
 
-#: The loudest frame of a recording below this RMS (-60 dB of full scale) holds no voice.
-SILENCE_RMS = 1e-3
 SILENT = "no voice found: the recording is silent"
 NO_VOICE = "no voice found: nobody is heard to speak or sing"
-
-#: A window this far, in decibel, under the loudest frame of its recording is a pause.
-PAUSE_DB = 35.0
 
 #: A person's speech under this length, in seconds, says too little about their voice.
 MIN_REFERENCE_SECONDS = 5.0
@@ -48,9 +43,14 @@ MIN_REFERENCE_SECONDS = 5.0
 #: Of each recording of it, the first so many seconds count: more says no more, but fills memory.
 MAX_REFERENCE_SECONDS = 600.0
 
-#: How much of a known voice's distance from the mean of the training is taken off. The whole of it
-#: costs accuracy (docs/experiments.md): the mood of the reference goes with the voice.
-REFERENCE_SHARE = 0.25
+#: How much of a known voice's distance from what is usual is taken off. The whole of it costs
+#: accuracy (docs/experiments.md): the mood of the reference goes with the voice.
+REFERENCE_SHARE = 0.75
+
+#: The emotions of ordinary speech, and how probable they must be on average in a reference that
+#: passes for it: between the medians of such references and of others (docs/experiments.md).
+QUIET = ("calm", "neutral")
+QUIET_PROBABILITY = 0.4
 
 #: Where a mel band's 10th and 95th percentile lie closer than this, in decibel and on average over
 #: the bands, noise fills the gaps of speech: RAVDESS with noise at 0 dB lies below in 3 of 4 clips,
@@ -198,13 +198,13 @@ class EmotionClassifier:
         loudest, next_start = 0.0, 0
         voice_ahead: bool | None = None
         for start, waveform, spectra in windows.cut(pieces):
-            level = _loudest_rms(waveform)
+            level = gate.loudest_rms(waveform)
             loudest = max(loudest, level)
             if start != next_start:  # the last window, where it lies out of step
                 voice_ahead = None
             next_start = start + windows.HOP
-            pause = _pause_rms(loudest)
-            prediction = self._unheard(waveform, silence=pause)
+            pause = gate.pause_rms(loudest)
+            prediction = self._unheard(waveform, level, silence=pause)
             if prediction is not None:
                 voice_ahead = None
             else:
@@ -226,7 +226,7 @@ class EmotionClassifier:
         """
         heard = [s.prediction for s in settle_pauses(segments) if s.prediction.emotion is not None]
         if not heard:
-            silent = max(segment.level for segment in segments) < SILENCE_RMS
+            silent = max(segment.level for segment in segments) < gate.SILENCE_RMS
             return _nothing(self.labels, SILENT if silent else NO_VOICE)
         mean = np.mean([list(prediction.probabilities.values()) for prediction in heard], axis=0)
         warning, count = Counter(prediction.warning for prediction in heard).most_common(1)[0]
@@ -238,8 +238,10 @@ class EmotionClassifier:
         """Return a classifier for one person, given recordings of their speech.
 
         What a voice and its microphone always have is taken off its recordings, in part
-        (`REFERENCE_SHARE`): the difference between the mean of their features and that of the
-        training. Half of the training clips were seen that way, so the network knows both.
+        (`REFERENCE_SHARE`): the difference between the mean of the reference's features and what
+        is usual. A reference that sounds neutral or calm is compared with the training's neutral
+        and calm speech, any other one with all of the training. Half of the training clips were
+        seen that way (`training.KNOWN_SPEAKER_SHARE`), so the network knows both.
 
         Args:
             references: whatever `audio.load` reads.
@@ -248,16 +250,19 @@ class EmotionClassifier:
             audio.AudioError: one of them cannot be read as sound, or together they hold less than
                 `MIN_REFERENCE_SECONDS` of voice.
         """
-        heard, seconds = [], 0.0
+        heard, quiet, seconds = [], [], 0.0
+        is_quiet = np.isin(self.labels, QUIET)
         for source in references:
             waveform = features.check(next(audio.stream(source, seconds=MAX_REFERENCE_SECONDS)))
-            pause = _pause_rms(_loudest_rms(waveform))
+            pause = gate.pause_rms(gate.loudest_rms(waveform))
             for start in range(0, len(waveform), windows.SAMPLES):
                 piece = waveform[start : start + windows.SAMPLES]
-                if len(piece) < features.MIN_SAMPLES or _loudest_rms(piece) < pause:
+                if len(piece) < features.MIN_SAMPLES or gate.loudest_rms(piece) < pause:
                     continue
                 frames = features.trim_silence(features.extract_frames(piece))
-                heard.append(features.decibel(self._to_network(frames)))
+                pooled = self.pooled(frames)
+                heard.append(features.decibel(pooled))
+                quiet.append(self.probabilities(pooled[np.newaxis])[0, is_quiet].sum())
                 seconds += len(frames) * features.HOP_LENGTH / audio.SAMPLE_RATE
         if seconds < MIN_REFERENCE_SECONDS:
             raise audio.AudioError(
@@ -265,46 +270,75 @@ class EmotionClassifier:
                 "s are needed to know a speaker, better half a minute. Record more."
             )
         adapted = copy.copy(self)  # shares the network, and the lock on it
-        mean = np.array(self.manifest["normalisation"]["mean"], np.float32)
-        adapted._offset = REFERENCE_SHARE * (np.concatenate(heard).mean(axis=0) - mean)
+        is_ordinary = np.average(quiet, weights=list(map(len, heard))) > QUIET_PROBABILITY
+        usual = self.manifest["normalisation"]["quiet" if is_ordinary else "mean"]
+        offset = REFERENCE_SHARE * (np.concatenate(heard).mean(axis=0) - np.asarray(usual))
+        adapted._offset = offset.astype(np.float32)
         return adapted
 
-    def _to_network(self, frames: np.ndarray) -> np.ndarray:
-        """Return what the network is shown of raw frames, silence trimmed: (frames or 1, 264)."""
+    def pooled(self, frames: np.ndarray) -> np.ndarray:
+        """Return frames as the kind of network takes them: all, or for `vector` their mean.
+
+        Args:
+            frames: (frames, 264) of `features.extract_frames`, silence trimmed.
+
+        Returns:
+            (frames or 1, 264), still raw.
+        """
         if self.manifest["network"] == "frames":
             return frames
         return features.mean_vector(frames)[np.newaxis]
+
+    def shown(self, frames: np.ndarray) -> np.ndarray:
+        """Return what the network is shown: `pooled`, less what is known of the voice.
+
+        Args:
+            frames: as for `pooled`.
+        """
+        pooled = self.pooled(frames)
+        if self._offset is None:
+            return pooled
+        return features.linear(features.decibel(pooled) - self._offset)
+
+    def probabilities(self, shown: np.ndarray) -> np.ndarray:
+        """Return what the network says: (clips, emotions), calibrated, in label order.
+
+        Threads may call it at the same time, and are served one after the other.
+
+        Args:
+            shown: (clips, frames or 1, 264) float32, of each clip what `shown` returns; all of one
+                length.
+        """
+        if self.manifest["network"] == "vector":
+            shown = shown.swapaxes(1, 2)
+        with self._lock:
+            return self._run(shown)
 
     def _classify(self, pieces: Iterator[np.ndarray]) -> Prediction:
         first = next(pieces)  # of a minute, or all
         if len(first) > MAX_WHOLE_SECONDS * audio.SAMPLE_RATE:
             return self.summarise(list(self.stream_segments(itertools.chain([first], pieces))))
-        prediction = self._unheard(first, silence=SILENCE_RMS)
+        prediction = self._unheard(first, gate.loudest_rms(first), silence=gate.SILENCE_RMS)
         if prediction is not None:
             return prediction
         if not _is_short(first) and not gate.has_voice(first):
             return _nothing(self.labels, NO_VOICE)
         return self._judge(first, features.extract_frames(first))
 
-    def _unheard(self, waveform: np.ndarray, *, silence: float) -> Prediction | None:
+    def _unheard(self, waveform: np.ndarray, level: float, *, silence: float) -> Prediction | None:
         """Return the answer where a waveform is too short or too soft to listen to."""
         if len(waveform) < features.MIN_SAMPLES:
             return _nothing(self.labels, _too_short(waveform))
-        if _loudest_rms(waveform) < silence:
+        if level < silence:
             return _nothing(self.labels, SILENT)
         return None
 
     def _judge(self, waveform: np.ndarray, frames: np.ndarray) -> Prediction:
         """Return the answer of the network to a waveform with a voice, and its features."""
         frames = features.trim_silence(frames)
-        shown = self._to_network(frames)
-        if self._offset is not None:
-            shown = features.linear(features.decibel(shown) - self._offset)
+        shown = self.shown(frames)
         warning = self._warning(waveform, frames, shown)
-        if self.manifest["network"] == "vector":
-            shown = shown.T
-        with self._lock:
-            probabilities = self._run(shown[np.newaxis])[0]
+        probabilities = self.probabilities(shown[np.newaxis])[0]
         return self._prediction(probabilities, warning, uncertain=_is_short(waveform))
 
     def _warning(self, waveform: np.ndarray, frames: np.ndarray, shown: np.ndarray) -> str:
@@ -318,7 +352,8 @@ class EmotionClassifier:
         if np.mean(high - low) < NOISY_RANGE_DB:
             return "very noisy: the voice hardly stands out of the noise"
         normalisation = self.manifest["normalisation"]
-        if clip_distance(shown, **normalisation) > self.manifest["farthest_clip"]:
+        distance = clip_distance(shown, normalisation["mean"], normalisation["std"])
+        if distance > self.manifest["farthest_clip"]:
             return "unlike the recordings that the model learned from: voice, room or microphone"
         return ""
 
@@ -353,7 +388,7 @@ def settle_pauses(segments: Sequence[Segment]) -> list[Segment]:
     Args:
         segments: all of `EmotionClassifier.stream_segments`.
     """
-    pause = _pause_rms(max((segment.level for segment in segments), default=0.0))
+    pause = gate.pause_rms(max((segment.level for segment in segments), default=0.0))
     return [
         replace(segment, prediction=_nothing(segment.prediction.probabilities, SILENT))
         if segment.prediction.emotion is not None and segment.level < pause
@@ -397,7 +432,7 @@ def _find_voice(
         return True, None
     second = window[windows.HOP :]
     unknown = [second] if first_half is False else [second, window[: windows.HOP]]
-    loud = [half for half in unknown if _loudest_rms(half) >= pause]
+    loud = [half for half in unknown if gate.loudest_rms(half) >= pause]
     found = gate.find_voice(loud)
     if found is None:
         return False, False
@@ -411,16 +446,3 @@ def _is_short(waveform: np.ndarray) -> bool:
 def _too_short(waveform: np.ndarray) -> str:
     seconds = len(waveform) / audio.SAMPLE_RATE
     return f"too short: {seconds:.2f} s (at least {SHORT_SECONDS} s is needed to judge)"
-
-
-def _pause_rms(loudest: float) -> float:
-    """Return the level of a pause in a recording whose loudest frame has the RMS given."""
-    return max(SILENCE_RMS, loudest * 10 ** (-PAUSE_DB / 20))
-
-
-def _loudest_rms(waveform: np.ndarray) -> float:
-    """Return the RMS of the loudest frame, without the frames' other features."""
-    whole = waveform[: len(waveform) // features.HOP_LENGTH * features.HOP_LENGTH]
-    hops = whole.reshape(-1, features.HOP_LENGTH)
-    energy = np.einsum("hs,hs->h", hops, hops)
-    return float(np.sqrt(energy.max(initial=0.0) / features.HOP_LENGTH))

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, TextIO
 
+import limits
 from audio import EXTENSIONS
 
 if TYPE_CHECKING:
@@ -23,9 +24,7 @@ if TYPE_CHECKING:
 
 EMOTIONS = ("angry", "calm", "disgust", "fearful", "happy", "neutral", "sad", "surprised")
 OWN = "my_recordings"  # the corpus of what was saved on the page: my_recordings.py
-MAX_ROWS = 200_000  # of a list
-MAX_LINE = 10_000  # characters of a line in it
-MAX_QUOTED = 200  # characters of what a message quotes of it
+MAX_QUOTED = 200  # characters of what a message quotes of a list
 LOG = logging.getLogger("corpora")
 AnyPath = str | os.PathLike[str]
 Found = list[tuple[str, "Clip"]]  # path, and what is known of it
@@ -181,8 +180,10 @@ def parse_list(
         clips = list[tuple[AnyPath, str, str]]()
         for number, row in itertools.chain([first], rows):
             where = f"{file}, row {number}"
-            if len(clips) == MAX_ROWS:
-                raise CorpusError(f"{where}: more than {MAX_ROWS} rows; cut the list into several")
+            if len(clips) == limits.LIST_ROWS:
+                raise CorpusError(
+                    f"{where}: more than {limits.LIST_ROWS} rows; cut the list into several"
+                )
             values = dict(zip(columns, row, strict=False))
             if len(row) != len(columns) or not row[0] or values.get("speaker") == "":
                 raise CorpusError(
@@ -208,9 +209,9 @@ def _read_rows(text: TextIO) -> Iterator[tuple[int, list[str]]]:
     """Yield number and cells of the rows of a CSV file that are not empty, its columns first."""
 
     def lines() -> Iterator[str]:
-        while line := text.readline(MAX_LINE + 1):
-            if len(line) > MAX_LINE:
-                raise csv.Error(f"a line of more than {MAX_LINE} characters")
+        while line := text.readline(limits.LIST_LINE + 1):
+            if len(line) > limits.LIST_LINE:
+                raise csv.Error(f"a line of more than {limits.LIST_LINE} characters")
             yield line
 
     first = next(lines(), "")

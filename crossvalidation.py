@@ -7,10 +7,10 @@ names of these files hold a digest of the split, so that other folds or correcte
 meet results that are not theirs.
 """
 
+import contextlib
 import hashlib
 import math
 import multiprocessing
-import os
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, wait
 from dataclasses import dataclass
@@ -23,6 +23,7 @@ import tensorflow as tf
 from scipy.special import softmax
 
 import dataset
+import files
 import protocols
 import workers
 from classifier import EmotionClassifier
@@ -42,6 +43,9 @@ from training import (
 
 if TYPE_CHECKING:
     import keras
+
+PACKED = "frames.npy"  # what the trainings of a folder learn from
+WAITING = "Another command trains on these clips; this one goes on when that is done."
 
 
 @dataclass(frozen=True)
@@ -101,9 +105,9 @@ class Ensemble:
         return EmotionClassifier(manifest, lambda shown: np.asarray(run(shown)))
 
     def normalisation(self) -> dict[str, list[float]]:
-        """Return mean and standard deviation of the 264 features, as a manifest holds them."""
+        """Return mean, deviation and quiet mean of the 264 features, as a manifest has them."""
         first = self.members[0]  # the others have the same: they learned from the same clips
-        return {"mean": first.mean.tolist(), "std": first.std.tolist()}
+        return {name: getattr(first, name).tolist() for name in ("mean", "std", "quiet")}
 
 
 @dataclass(frozen=True)
@@ -169,6 +173,12 @@ def train_final(job: Job, speaker_folds: Sequence[Finished], *, seed: int, jobs:
     return Ensemble([task.file for task in tasks], temperature)
 
 
+def discard_material(job: Job) -> None:
+    """Remove what the trainings learned from, unless those of another command are at it."""
+    with contextlib.suppress(files.BusyError), files.alone(job.folder / ".lock"):
+        (job.folder / PACKED).unlink(missing_ok=True)
+
+
 def _temperature(
     job: Job, said: Sequence[dict[str, np.ndarray]], train: np.ndarray, validation: np.ndarray
 ) -> float:
@@ -210,6 +220,11 @@ class _Task(NamedTuple):
         except FileNotFoundError:
             return 0
 
+    def forget_state(self) -> None:
+        """Remove what a training that is finished needs no more."""
+        self.state.unlink(missing_ok=True)
+        self.epoch.unlink(missing_ok=True)
+
 
 def _tasks(
     job: Job,
@@ -241,13 +256,27 @@ def _digest(*parts: np.ndarray | None) -> str:
 
 
 def _work(job: Job, tasks: Sequence[_Task], *, title: str, jobs: int) -> None:
-    """Run the trainings that are not finished."""
+    """Run the trainings that are not finished, while no other command trains in this folder."""
+    if all(task.file.exists() and not task.state.exists() for task in tasks):
+        return
+    with files.alone(job.folder / ".lock", wait=WAITING):
+        files.sweep(job.folder)
+        todo = []
+        for task in tasks:
+            if task.file.exists():
+                task.forget_state()  # a kill may have come between the two
+            else:
+                todo.append(task)
+        if todo:
+            _side_by_side(job, tasks, todo, title=title, jobs=jobs)
+
+
+def _side_by_side(
+    job: Job, tasks: Sequence[_Task], todo: Sequence[_Task], *, title: str, jobs: int
+) -> None:
     from tqdm import tqdm
 
-    todo = [task for task in tasks if not task.file.exists()]
-    if not todo:
-        return
-    packed = job.folder / "frames.npy"
+    packed = job.folder / PACKED
     job.progress.note(step="training material", done=0, total=1)
     dataset.pack(job.dataset, packed)
     with tqdm(
@@ -257,12 +286,13 @@ def _work(job: Job, tasks: Sequence[_Task], *, title: str, jobs: int) -> None:
         unit="epoch",
     ) as bar:
         job.progress.note(step=title, done=bar.n, total=bar.total)
-        side_by_side = max(1, min(jobs, len(todo)))
+        # As many threads each as if nothing were done: with others, sums are rounded otherwise.
+        threads = max(1, jobs // len(tasks))
         executor = ProcessPoolExecutor(
-            side_by_side,
+            min(jobs, len(todo)),
             mp_context=multiprocessing.get_context("spawn"),
             initializer=workers.start,
-            initargs=(max(1, jobs // side_by_side),),
+            initargs=(threads,),
         )
         try:
             pending = {executor.submit(_train, job, packed, task) for task in todo}
@@ -288,36 +318,38 @@ def _train(job: Job, packed: Path, task: _Task) -> None:
         task.epoch.write_text(str(epoch))
         job.progress.note(training=task.file.stem, epoch=epoch, epochs=task.epochs, loss=loss)
 
-    member = fit(
-        job.kind,
-        job.dataset.table,
-        Packed.open(packed),
-        task.train,
-        emotions=job.emotions,
-        seed=task.seed,
-        epochs=task.epochs,
-        state=task.state,
-        on_epoch=note_epoch,
-    )
+    try:
+        with files.named(task.state):
+            member = fit(
+                job.kind,
+                job.dataset.table,
+                Packed.open(packed),
+                task.train,
+                emotions=job.emotions,
+                seed=task.seed,
+                epochs=task.epochs,
+                state=task.state,
+                on_epoch=note_epoch,
+            )
+    except tf.errors.ResourceExhaustedError as error:
+        raise MemoryError(error.message) from None
     said = {
         name: logits_of(member, clip_inputs(job.kind, job.dataset, rows))
         for name, rows in (("validation", task.validation), ("test", task.test))
         if rows is not None
     }
     weights = {f"weight_{number}": weight for number, weight in enumerate(member.weights)}
-    part = task.file.with_suffix(f".{os.getpid()}.part")
-    with part.open("wb") as stream:
+    with files.whole(task.file) as part, part.open("wb") as stream:
         arrays: dict[str, Any] = {
             "kind": member.kind,
             "mean": member.mean,
             "std": member.std,
+            "quiet": member.quiet,
             **said,
             **weights,
         }
         np.savez(stream, allow_pickle=False, **arrays)
-    part.replace(task.file)
-    task.state.unlink()
-    task.epoch.unlink()
+    task.forget_state()
 
 
 def _read(file: Path) -> dict[str, np.ndarray]:
@@ -332,6 +364,7 @@ def _read_member(file: Path) -> Member:
         stored["kind"].item(),
         stored["mean"],
         stored["std"],
+        stored["quiet"],
         [stored[f"weight_{number}"] for number in range(count)],
     )
 

@@ -21,12 +21,14 @@ import pandas as pd
 
 import audio
 import features
+import files
 import workers
 from progress import UNWATCHED, Progress
 
 LOG = logging.getLogger("dataset")
 
 CHUNK_CLIPS = 32
+WAITING = "Another training extracts features; this one goes on when that is done."
 
 
 class Sometimes(NamedTuple):
@@ -101,17 +103,18 @@ def pack(dataset: Dataset, file: Path) -> None:
     per_copy = np.concatenate(lengths).reshape(len(dataset.copies), -1)
     ends = np.cumsum(per_copy).reshape(per_copy.shape)
     starts = np.concatenate([ends[:, :1] - per_copy[:, :1], ends], axis=1)
-    part = file.with_suffix(f".{os.getpid()}.part")
-    shape = (int(ends[-1, -1]), len(features.FEATURE_NAMES))
-    packed = np.lib.format.open_memmap(part, mode="w+", dtype=np.float16, shape=shape)
-    place = 0
-    for chunk in tqdm(chunks, desc="training material", unit="chunk"):
-        frames = features.decibel(_read(chunk, "frames"))
-        packed[place : place + len(frames)] = frames
-        place += len(frames)
-    packed.flush()
-    np.save(file.with_suffix(".starts.npy"), starts)
-    part.replace(file)
+    header = {
+        "descr": np.lib.format.dtype_to_descr(np.dtype(np.float16)),
+        "fortran_order": False,
+        "shape": (int(ends[-1, -1]), len(features.FEATURE_NAMES)),
+    }
+    with files.whole(file) as part, part.open("wb") as stream:
+        np.save(file.with_suffix(".starts.npy"), starts)
+        # Not through a map of memory: a disk that is full then ends the process without a word.
+        np.lib.format.write_array_header_1_0(stream, header)
+        for chunk in tqdm(chunks, desc="training material", unit="chunk"):
+            frames = features.decibel(_read(chunk, "frames"))
+            stream.write(frames.astype(np.float16).tobytes())
 
 
 def extract(
@@ -154,26 +157,28 @@ def extract(
     originals = _plan(table, (), cache=cache, seed=0)
 
     def work(tasks: list["_Chunk"], title: str) -> None:
-        missing = [task for task in tasks if not task.file.exists()]
-        bar = tqdm(
-            total=sum(len(task.paths) for task in tasks),
-            initial=sum(len(task.paths) for task in tasks if task.file.exists()),
-            desc=title,
-            unit="clip",
-            disable=quiet,
-        )
-        with bar:
-            done = workers.stream(_extract_chunk, missing, jobs=jobs, scheduler=scheduler)
-            for task, clips in done:
-                if clips is None:
-                    raise BrokenProcessPool(f"lost twice: {task.paths}")
-                if not task.file.exists():
-                    raise workers.ClusterError(
-                        f"{cache}, where the features go, is not the same folder on all machines; "
-                        "put this program and the clips on a disk that they share"
-                    )
-                bar.update(clips)
-                progress.note(step=title, done=bar.n, total=bar.total)
+        with files.alone(cache / ".lock", wait=WAITING):
+            files.sweep(cache)
+            missing = [task for task in tasks if not task.file.exists()]
+            bar = tqdm(
+                total=sum(len(task.paths) for task in tasks),
+                initial=sum(len(task.paths) for task in tasks if task.file.exists()),
+                desc=title,
+                unit="clip",
+                disable=quiet,
+            )
+            with bar:
+                done = workers.stream(_extract_chunk, missing, jobs=jobs, scheduler=scheduler)
+                for task, clips in done:
+                    if clips is None:
+                        raise BrokenProcessPool(f"lost twice: {task.paths}")
+                    if not task.file.exists():
+                        raise workers.ClusterError(
+                            f"{cache}, where the features go, is not the same folder on all "
+                            "machines; put this program and the clips on a disk that they share"
+                        )
+                    bar.update(clips)
+                    progress.note(step=title, done=bar.n, total=bar.total)
 
     work(originals, "features")
     heard = np.concatenate([_read(chunk.file, "heard") for chunk in originals])
@@ -203,8 +208,8 @@ def _plan(table: pd.DataFrame, recipe: Recipe, *, cache: Path, seed: int) -> lis
     for _, run in table.path.groupby((folders != folders.shift()).cumsum()):
         for start in range(0, len(run), CHUNK_CLIPS):
             paths = list(run.iloc[start : start + CHUNK_CLIPS])
-            files = [(path, os.stat(path).st_size, os.stat(path).st_mtime_ns) for path in paths]
-            content = json.dumps([features.FEATURE_VERSION, files, repr(recipe), seed])
+            clips = [(path, os.stat(path).st_size, os.stat(path).st_mtime_ns) for path in paths]
+            content = json.dumps([features.FEATURE_VERSION, clips, repr(recipe), seed])
             key = hashlib.sha256(content.encode()).hexdigest()[:32]
             paths = [os.path.abspath(path) for path in paths]  # for workers in other folders
             chunks.append(_Chunk(paths, recipe, seed, cache / f"{key}.npz"))
@@ -235,9 +240,7 @@ def _extract_chunk(chunk: _Chunk) -> int:
         frames.append(features.trim_silence(clip))
     empty = np.zeros((0, len(features.FEATURE_NAMES)), np.float32)
     chunk.file.parent.mkdir(parents=True, exist_ok=True)  # on another machine than the command's
-    # Whole or not at all: a killed process leaves no half file under the chunk's name.
-    part = chunk.file.with_suffix(f".{os.getpid()}.part")
-    with part.open("wb") as file:
+    with files.whole(chunk.file) as part, part.open("wb") as file:
         np.savez(
             file,
             vectors=np.array(vectors) if vectors else empty,
@@ -245,7 +248,6 @@ def _extract_chunk(chunk: _Chunk) -> int:
             lengths=np.array([len(clip) for clip in frames], dtype=int),
             heard=np.array(heard),
         )
-    part.replace(chunk.file)
     return len(chunk.paths)
 
 

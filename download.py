@@ -111,6 +111,11 @@ def _fetch(url: str, archive: Archive, folder: Path) -> None:
             )
     except requests.HTTPError as error:
         raise DownloadError(f"{archive.name} is not to be had, {error}: {again}") from error
+    except requests.exceptions.SSLError as error:
+        raise DownloadError(
+            f"{url} cannot prove who it is: set the clock of this machine, check the network and "
+            f"{again}"
+        ) from error
     except (requests.ConnectionError, requests.Timeout) as error:
         raise DownloadError(f"{url} cannot be reached: check the network and {again}") from error
     except requests.RequestException as error:

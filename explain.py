@@ -78,13 +78,13 @@ def occlude(classifier: EmotionClassifier, waveform: np.ndarray) -> Occlusion:
         batch = np.repeat(frames[np.newaxis], len(places[done : done + BATCH]), axis=0)
         for clip, place in zip(batch, places[done:], strict=False):
             clip[place : place + length] = nothing
-        hidden.append(_probabilities(classifier, batch))
+        hidden.append(classifier.probabilities(np.stack(list(map(classifier.shown, batch)))))
     # Frame i is centred on i / per_second.
     starts = (first + np.array(places) - 0.5) / per_second
     return Occlusion(
         starts=np.maximum(starts, 0.0),
         ends=np.minimum(starts + length / per_second, len(waveform) / SAMPLE_RATE),
-        whole=_probabilities(classifier, frames[np.newaxis])[0],
+        whole=classifier.probabilities(classifier.shown(frames)[np.newaxis])[0],
         hidden=np.concatenate(hidden),
     )
 
@@ -103,7 +103,7 @@ def numbers(classifier: EmotionClassifier, waveform: np.ndarray) -> np.ndarray:
         audio.AudioError: it is not a waveform.
     """
     frames = features.trim_silence(features.extract_frames(waveform))
-    return features.decibel(classifier._to_network(frames)).mean(axis=0)
+    return features.decibel(classifier.pooled(frames)).mean(axis=0)
 
 
 def emotion_means(classifier: EmotionClassifier) -> np.ndarray | None:
@@ -133,20 +133,3 @@ def group_distances(clip: np.ndarray, means: np.ndarray) -> np.ndarray:
     """
     squares = np.square(clip - means)
     return np.array([np.sqrt(squares[:, group].mean(axis=1)) for group in features.FEATURE_GROUPS])
-
-
-def _probabilities(classifier: EmotionClassifier, clips: np.ndarray) -> np.ndarray:
-    """Return what a classifier's network says of (clips, frames, 264) raw frames of one length."""
-    shown = np.stack([_shown(classifier, frames) for frames in clips])
-    if classifier.manifest["network"] == "vector":
-        shown = shown.swapaxes(1, 2)
-    with classifier._lock:
-        return classifier._run(shown)
-
-
-def _shown(classifier: EmotionClassifier, frames: np.ndarray) -> np.ndarray:
-    """Return what the network is shown of raw frames: (frames or 1, 264)."""
-    shown = classifier._to_network(frames)
-    if classifier._offset is None:
-        return shown
-    return features.linear(features.decibel(shown) - classifier._offset)

@@ -1,8 +1,9 @@
 """Is there a voice? Without one, no emotion is named.
 
-Silero VAD, a small recurrent network (github.com/snakers4/silero-vad, MIT), gives the probability
-of speech of 32 ms after 32 ms at 16 kHz. A click or a note fools it for a moment; half a second
-that is probable enough on average counts as a voice.
+What is too soft holds none. To the rest Silero VAD listens, a small recurrent network
+(github.com/snakers4/silero-vad, MIT), which gives the probability of speech of 32 ms after 32 ms at
+16 kHz. A click or a note fools it for a moment; half a second that is probable enough on average
+counts as a voice.
 
 Silero was made for talk and misses high voices: screams, children. What it does not accept it hears
 again at 73 % of the speed, where they are as high as adults talk: that is what samples at 22 050 Hz
@@ -22,6 +23,13 @@ from typing import Any
 import numpy as np
 
 from audio import SAMPLE_RATE
+from features import HOP_LENGTH
+
+#: The loudest frame of a recording below this RMS (-60 dB of full scale) holds no voice.
+SILENCE_RMS = 1e-3
+
+#: A stretch this far, in decibel, under the loudest frame of its recording is a pause.
+PAUSE_DB = 35.0
 
 #: Mean probability of speech over `STRETCH_SECONDS` from which on there is a voice.
 ENOUGH = 0.36
@@ -34,6 +42,19 @@ _LOUD = 0.1  # share of the peak (-20 dB) from which on it is loud
 _PEAK = 0.5  # level it is given everything at: what is whispered or far away, it misses
 
 _LOCK = threading.Lock()  # one Silero serves all threads, and remembers what it just heard
+
+
+def loudest_rms(waveform: np.ndarray) -> float:
+    """Return the RMS of the loudest frame, without the frames' other features."""
+    whole = waveform[: len(waveform) // HOP_LENGTH * HOP_LENGTH]
+    hops = whole.reshape(-1, HOP_LENGTH)
+    energy = np.einsum("hs,hs->h", hops, hops)
+    return float(np.sqrt(energy.max(initial=0.0) / HOP_LENGTH))
+
+
+def pause_rms(loudest: float) -> float:
+    """Return the level of a pause in a recording whose loudest frame has the RMS given."""
+    return max(SILENCE_RMS, loudest * 10 ** (-PAUSE_DB / 20))
 
 
 def has_voice(waveform: np.ndarray) -> bool:

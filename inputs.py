@@ -21,19 +21,18 @@ from pathlib import PurePath
 from typing import Any, BinaryIO, NamedTuple
 
 import corpora
+import limits
 from audio import EXTENSIONS, AudioError
 
-# Largest unpacked member of an archive, or file at an address: 20 minutes of 16-bit WAV.
-MAX_MEMBER_BYTES = 256 * 2**20
-MAX_UNPACKED_BYTES = 2**30  # of an archive that is unpacked in memory: all its members together
+_MEMBER_BYTES = limits.MEMBER_MB * 2**20
 _PIECE_BYTES = 2**20  # read at a time
 
 LOG = logging.getLogger("inputs")
 
 _DAMAGED = "is damaged in its archive"
-_TOO_MUCH = (
-    f"comes after the first {MAX_UNPACKED_BYTES / 2**30:g} GB of the unpacked archive, all that is "
-    "read; pack it into another one"
+TOO_MUCH = (
+    f"does not fit into the {limits.VISIT_MB} MB that are kept at a time, archives unpacked; start "
+    "over, and bring it with fewer others"
 )
 _EXPECTED = "files ending in .wav, .flac, .mp3, .m4a, .ogg and the like are looked for"
 # What zipfile was seen to raise on damaged archives; RuntimeError includes NotImplementedError.
@@ -115,28 +114,30 @@ def read(sound: Input) -> str | bytes:
         raise AudioError(f"{_DAMAGED} ({error}); pack it again") from None
 
 
-def unpack(name: str, archive: BinaryIO) -> Iterator[tuple[Input, bytes]]:
+def unpack(
+    name: str, archive: BinaryIO, *, most: int = limits.VISIT_MB * 2**20
+) -> Iterator[tuple[Input, bytes]]:
     """Unpack the sounds of a zip archive in memory.
 
     Args:
         name: of the archive, for people.
         archive: the open file.
+        most: bytes of all its sounds together; those that do not fit get an `error`.
 
     Yields:
         As `collect` finds it, and its bytes; none where it has an `error`.
     """
     opened: zipfile.ZipFile | None = None
-    left = MAX_UNPACKED_BYTES
     for sound in _from_zip(name, archive):
         content = b""
         if sound.member is not None and not sound.error:
             try:
                 opened = opened or zipfile.ZipFile(archive)
-                left -= opened.infolist()[sound.member].file_size
-                if left >= 0:
+                if opened.infolist()[sound.member].file_size <= most:
                     content = _read_member(opened, sound.member)
+                    most -= len(content)
                 else:
-                    sound = sound._replace(error=_TOO_MUCH)
+                    sound = sound._replace(error=TOO_MUCH)
             except _ZIP_ERRORS as error:
                 sound = sound._replace(error=f"{_DAMAGED} ({error}); pack it again")
         yield sound, content
@@ -237,11 +238,11 @@ def _download(url: str) -> bytes:
         # Opening a pipe would wait for somebody to write into it.
         if getattr(files, "local_file", False) and not os.path.isfile(path):
             raise FileNotFoundError(path)
-        content = files.cat_file(path, start=0, end=MAX_MEMBER_BYTES + 1)
-    if len(content) > MAX_MEMBER_BYTES:
+        content = files.cat_file(path, start=0, end=_MEMBER_BYTES + 1)
+    if len(content) > _MEMBER_BYTES:
         raise AudioError(
-            f"has more than {MAX_MEMBER_BYTES / 2**20:.0f} MB, the most that is read from an "
-            "address; copy it to this machine first"
+            f"has more than {limits.MEMBER_MB} MB, the most that is read from an address; copy it "
+            "to this machine first"
         )
     return content
 
@@ -297,10 +298,10 @@ def _refusal(info: zipfile.ZipInfo) -> str:
     # zipfile bounds the memory that deflate may take, but not that of the other methods.
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         return f"is packed by method {info.compress_type}, expected deflate; pack it as usual"
-    if info.file_size > MAX_MEMBER_BYTES:
+    if info.file_size > _MEMBER_BYTES:
         return (
-            f"has {info.file_size / 2**20:.0f} MB unpacked, at most {MAX_MEMBER_BYTES / 2**20:.0f} "
-            "MB are read from an archive; unpack it first"
+            f"has {info.file_size / 2**20:.0f} MB unpacked, at most {limits.MEMBER_MB} MB are read "
+            "from an archive; unpack it first"
         )
     return ""
 

@@ -57,10 +57,14 @@ class Journal:
         with self._told():
             # joblib takes the sounds in threads of its own; SQLite lets one in at a time.
             self._database = sqlite3.connect(file or "", check_same_thread=False, timeout=0)
-            self._database.execute("PRAGMA locking_mode = EXCLUSIVE")
-            self._database.execute("BEGIN EXCLUSIVE")
-            self._database.execute(f"CREATE TABLE IF NOT EXISTS sounds {_COLUMNS}")
-            self._database.commit()
+            try:
+                self._database.execute("PRAGMA locking_mode = EXCLUSIVE")
+                self._database.execute("BEGIN EXCLUSIVE")
+                self._database.execute(f"CREATE TABLE IF NOT EXISTS sounds {_COLUMNS}")
+                self._database.commit()
+            except sqlite3.Error:
+                self._database.close()
+                raise
 
     def plan(self, sounds: Iterable[Input]) -> None:
         """Put down what there is to do; rows that an earlier run left of the same sounds count."""
@@ -71,16 +75,17 @@ class Journal:
             execute("CREATE INDEX wanted ON earlier (key) WHERE rows IS NOT NULL")
             execute(f"CREATE TABLE sounds {_COLUMNS}")
             self._database.executemany(
-                "INSERT INTO sounds VALUES (?1, ?2, ?3, (SELECT rows FROM earlier "
-                "WHERE key = ?2 AND rows IS NOT NULL LIMIT 1))",
+                "INSERT INTO sounds VALUES (:place, :key, :sound, (SELECT rows FROM earlier "
+                "WHERE key = :key AND rows IS NOT NULL LIMIT 1))",
                 self._records(sounds),
             )
             execute("DROP TABLE earlier")
 
-    def _records(self, sounds: Iterable[Input]) -> Iterator[tuple[int, bytes, str]]:
+    def _records(self, sounds: Iterable[Input]) -> Iterator[dict[str, int | bytes | str]]:
         for sound in sounds:
             self.widest = max(self.widest, len(sound.path))
-            yield self.total, fingerprint(sound, self._settings), json.dumps(sound)
+            key = fingerprint(sound, self._settings)
+            yield {"place": self.total, "key": key, "sound": json.dumps(sound)}
             self.total += 1
 
     @property
@@ -120,10 +125,14 @@ class Journal:
             yield Input(*json.loads(sound)), json.loads(rows)
 
     def close(self) -> None:
-        """Save and close it; one that nobody needs any more is removed."""
-        self._database.commit()
-        some_done = self._database.execute("SELECT count(rows) FROM sounds").fetchone()[0]
-        self._database.close()
+        """Save and close it; one that nobody needs any more is removed.
+
+        Raises:
+            JournalError: the last of it cannot be saved.
+        """
+        with self._told(), contextlib.closing(self._database):
+            self._database.commit()
+            some_done = self._database.execute("SELECT count(rows) FROM sounds").fetchone()[0]
         if self.file and (self.finished or not some_done):
             self.file.unlink(missing_ok=True)
 

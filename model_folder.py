@@ -5,6 +5,7 @@ are, and holds the SHA-256 of every file that decides an answer.
 """
 
 import ctypes
+import errno
 import hashlib
 import json
 import os
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import features
+import files
 from audio import SAMPLE_RATE
 
 if TYPE_CHECKING:
@@ -103,8 +105,8 @@ def write(
         network: raw features → probabilities (`network.join`).
         kind: 'frames' or 'vector'.
         emotions: in label order.
-        normalisation: `mean` and `std` of the 264 features in training, mel and RMS in decibel;
-            the network applies them itself.
+        normalisation: `mean` and `std` of the 264 features in training, which the network applies
+            itself, and the mean of its `quiet` speech (`training.Member`); mel and RMS in decibel.
         farthest_clip: recordings farther than this from the mean are warned of
             (`classifier.clip_distance`).
         emotion_means: (emotions, 264) of `training.emotion_means`, in decibel as `normalisation`.
@@ -120,35 +122,36 @@ def write(
 
     folder = Path(os.path.abspath(folder))
     folder.parent.mkdir(parents=True, exist_ok=True)
-    new = folder.with_name(f".{folder.name}.new-{os.getpid()}")
-    shutil.rmtree(new, ignore_errors=True)
+    new = folder.with_name(f".{folder.name}.new")
+    shutil.rmtree(new, ignore_errors=True)  # what a killed process left
     new.mkdir()
     try:
-        network.save(new / "network.keras")
-        _deflate(new / "network.keras")
-        (new / "network.tflite").write_bytes(_convert(network))
-        joblib.dump(LabelEncoder().fit(list(emotions)), new / "label_encoder.joblib")
-        manifest = {
-            "name": folder.name,
-            "network": kind,
-            "labels": list(emotions),
-            "feature_version": features.FEATURE_VERSION,
-            "sample_rate": SAMPLE_RATE,
-            "normalisation": normalisation,
-            "farthest_clip": farthest_clip,
-            # Four decimals are far below what any two clips differ by, and half the file.
-            "emotion_means": emotion_means.astype(np.float64).round(4).tolist(),
-            "parameters": network.count_params(),
-            "corpora": evaluation.summarise(table),
-            "training": training,
-            "versions": versions(),
-            "files": {name: _sha256(new / name) for name in FILES},
-            "metrics": list(records),
-        }
-        text = json.dumps(manifest, indent=1, ensure_ascii=False)
-        (new / MANIFEST).write_text(text + "\n", encoding="utf-8")
-        model_card.write(new, manifest)
-        _put_in_place(new, folder)
+        with files.named(folder):
+            network.save(new / "network.keras")
+            _deflate(new / "network.keras")
+            (new / "network.tflite").write_bytes(_convert(network, new / "saved"))
+            joblib.dump(LabelEncoder().fit(list(emotions)), new / "label_encoder.joblib")
+            manifest = {
+                "name": folder.name,
+                "network": kind,
+                "labels": list(emotions),
+                "feature_version": features.FEATURE_VERSION,
+                "sample_rate": SAMPLE_RATE,
+                "normalisation": normalisation,
+                "farthest_clip": farthest_clip,
+                # Four decimals are far below what any two clips differ by, and half the file.
+                "emotion_means": emotion_means.astype(np.float64).round(4).tolist(),
+                "parameters": network.count_params(),
+                "corpora": evaluation.summarise(table),
+                "training": training,
+                "versions": versions(),
+                "files": {name: _sha256(new / name) for name in FILES},
+                "metrics": list(records),
+            }
+            text = json.dumps(manifest, indent=1, ensure_ascii=False)
+            (new / MANIFEST).write_text(text + "\n", encoding="utf-8")
+            model_card.write(new, manifest)
+            _put_in_place(new, folder)
     finally:
         shutil.rmtree(new, ignore_errors=True)
 
@@ -181,15 +184,23 @@ def _deflate(archive: Path) -> None:
     packed.replace(archive)
 
 
-def _convert(network: "keras.Model") -> bytes:
-    """Return the network as a LiteRT (TensorFlow Lite) model with free batch and time axes."""
-    import tempfile
+def _convert(network: "keras.Model", place: Path) -> bytes:
+    """Return the network as a LiteRT (TensorFlow Lite) model with free batch and time axes.
 
+    Args:
+        network: what to convert.
+        place: for files on the way, which are removed.
+    """
     import tensorflow as tf
 
-    with tempfile.TemporaryDirectory() as saved:
-        network.export(saved, verbose=False)
-        return tf.lite.TFLiteConverter.from_saved_model(saved).convert()
+    try:
+        network.export(place, verbose=False)
+    except tf.errors.ResourceExhaustedError:  # of a disk, too
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from None
+    try:
+        return tf.lite.TFLiteConverter.from_saved_model(str(place)).convert()
+    finally:
+        shutil.rmtree(place)
 
 
 def _put_in_place(new: Path, folder: Path) -> None:
@@ -198,7 +209,7 @@ def _put_in_place(new: Path, folder: Path) -> None:
         new.rename(folder)
     elif not _exchange(new, folder):
         # Where the system cannot exchange two folders: two steps, the second undone if it fails.
-        old = folder.with_name(f".{folder.name}.old-{os.getpid()}")
+        old = folder.with_name(f".{folder.name}.old")
         folder.rename(old)
         try:
             new.rename(folder)

@@ -22,10 +22,11 @@ import numpy as np
 
 import audio
 import corpora
+import files
+import limits
 
 FOLDER = Path(__file__).parent / "data" / corpora.OWN
 MIN_SECONDS = 0.5  # of less there is too little to tell (classifier.SHORT_SECONDS)
-MAX_SECONDS = 300.0  # one emotion hardly lasts longer
 MAX_NAME = 30  # characters of a voice's name
 
 
@@ -100,23 +101,21 @@ def keep(
     import soundfile
 
     digest = hashlib.sha256(content).hexdigest()
-    sound = _sound(digest, start, end)
-    place = FOLDER / f"{name(voice)}_{emotion}_{sound}.flac"
-    before = find(digest, start=start, end=end)
-    if before:
-        os.replace(before.file, place)
-    else:
-        waveform = _cut(content, start, end)
-        waveform = waveform / max(1.0, np.abs(waveform).max())  # nothing is clipped
-        flac = io.BytesIO()
-        soundfile.write(flac, waveform, audio.SAMPLE_RATE, format="FLAC", subtype="PCM_16")
-        FOLDER.mkdir(parents=True, exist_ok=True)
-        part = FOLDER / f".{sound}.{os.getpid()}.part"
-        try:
-            part.write_bytes(flac.getvalue())
-            os.replace(part, place)
-        finally:
-            part.unlink(missing_ok=True)
+    place = FOLDER / f"{name(voice)}_{emotion}_{_sound(digest, start, end)}.flac"
+    waveform = _cut(content, start, end)
+    waveform = waveform / max(1.0, np.abs(waveform).max())  # nothing is clipped
+    flac = io.BytesIO()
+    soundfile.write(flac, waveform, audio.SAMPLE_RATE, format="FLAC", subtype="PCM_16")
+    # One visitor at a time: two could leave a clip with two labels.
+    with files.alone(FOLDER.with_name(f".{FOLDER.name}.lock"), wait="A clip is being kept."):
+        before = find(digest, start=start, end=end)
+        if before:
+            os.replace(before.file, place)
+        else:
+            FOLDER.mkdir(exist_ok=True)
+            files.sweep(FOLDER)
+            with files.whole(place) as part:
+                part.write_bytes(flac.getvalue())
     kept = _kept(place)
     assert kept
     return kept
@@ -170,7 +169,7 @@ def _sound(digest: str, start: float | None, end: float | None) -> str:
 def _cut(content: bytes, start: float | None, end: float | None) -> np.ndarray:
     """Return a stretch of a recording, or all of it; no more is decoded than is needed."""
     first = round((start or 0.0) * audio.SAMPLE_RATE)
-    most = first + round(MAX_SECONDS * audio.SAMPLE_RATE)
+    most = first + round(limits.KEPT_SECONDS * audio.SAMPLE_RATE)
     last = most + 1 if end is None else round(end * audio.SAMPLE_RATE)
     parts, place = [], 0
     for piece in audio.stream(content):
@@ -180,10 +179,11 @@ def _cut(content: bytes, start: float | None, end: float | None) -> np.ndarray:
             break
     waveform = np.concatenate(parts)
     seconds = len(waveform) / audio.SAMPLE_RATE
-    if not MIN_SECONDS <= seconds <= MAX_SECONDS:
-        found = f"{seconds:.1f} s" if seconds < MIN_SECONDS else f"more than {MAX_SECONDS:g} s"
+    if not MIN_SECONDS <= seconds <= limits.KEPT_SECONDS:
+        short = seconds < MIN_SECONDS
+        found = f"{seconds:.1f} s" if short else f"more than {limits.KEPT_SECONDS} s"
         raise NotKeptError(
-            f"The clip lasts {found}; {MIN_SECONDS:g} to {MAX_SECONDS:g} s of one emotion are "
-            "expected. Choose a segment of it, or cut the recording."
+            f"The clip lasts {found}; {MIN_SECONDS:g} to {limits.KEPT_SECONDS} s of one emotion "
+            "are expected. Choose a segment of it, or cut the recording."
         )
     return waveform

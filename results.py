@@ -5,7 +5,6 @@ Rows are taken as they come, so that those of a million recordings are never hel
 
 import itertools
 import json
-import os
 import textwrap
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+import files
 from corpora import EMOTIONS
 from inputs import Input, printable
 
@@ -117,12 +117,9 @@ def write_table(parts: Iterable["pd.DataFrame"], file: Path) -> None:
     An interruption leaves the old file or the new one.
     """
     write = {".csv": _write_csv, ".json": _write_json, ".parquet": _write_parquet}
-    unfinished = file.with_name(f".{file.name}.{os.getpid()}")
-    try:
+    files.sweep(file.parent, file.name)
+    with files.whole(file) as unfinished:
         write[file.suffix.lower()](parts, unfinished)
-        os.replace(unfinished, file)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def _write_csv(parts: Iterable["pd.DataFrame"], file: Path) -> None:

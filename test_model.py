@@ -72,9 +72,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return status
     except KeyboardInterrupt:
         return INTERRUPTED
-    except BrokenPipeError:  # what reads our output, such as `head`, has seen enough
+    except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return INTERRUPTED
+        if isinstance(error, BrokenPipeError):  # a reader, such as `head`, has seen enough
+            return INTERRUPTED
+        return _refuse(f"{error}. Mend this and run the same command again: its table is kept")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -196,20 +198,19 @@ def _run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
     except (ModelError, JournalError, OSError) as error:
         return _refuse(error)
     try:
-        journal.plan(_shown(inputs.collect(paths), quiet=options.quiet))
-        try:
-            _classify_all(journal, question, options)
-        except (KeyboardInterrupt, BrokenPipeError):  # what is done is kept
-            pass
-        except (ClusterError, ModelError) as error:
-            _refuse(error if isinstance(error, ClusterError) else f"on the cluster: {error}")
-            if journal.left == journal.total:
-                return WRONG_USAGE
-        return _conclude(journal, question, options)
+        with contextlib.closing(journal):
+            journal.plan(_shown(inputs.collect(paths), quiet=options.quiet))
+            try:
+                _classify_all(journal, question, options)
+            except (KeyboardInterrupt, BrokenPipeError):  # what is done is kept
+                pass
+            except (ClusterError, ModelError) as error:
+                _refuse(error if isinstance(error, ClusterError) else f"on the cluster: {error}")
+                if journal.left == journal.total:
+                    return WRONG_USAGE
+            return _conclude(journal, question, options)
     except JournalError as error:
         return _refuse(error)
-    finally:
-        journal.close()
 
 
 def _refuse(error: object) -> int:
@@ -357,7 +358,7 @@ def _conclude(journal: "Journal", question: Question, options: argparse.Namespac
             results.write_report(tables(), report, summary.evaluate(), options.report)
         journal.finished = not left_out
     except OSError as error:
-        print(f"test_model.py: the results cannot be written: {error}", file=sys.stderr)
+        _refuse(f"the results cannot be written: {error}. Mend this and run the same command again")
         status = status or SOME_FAILED
     print(f"\n{report}")
     return status

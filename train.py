@@ -8,11 +8,14 @@ epoch of an unfinished one. Stop with Ctrl-C at any time; the same command goes 
 """
 
 import argparse
+import contextlib
+import hashlib
 import json
 import logging
 import os
 import sys
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -115,7 +118,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return status
 
     try:
-        train(arguments, progress)
+        check_clock()
+        with reserved(arguments.output or ROOT / "model" / arguments.network) as output:
+            train(arguments, output, progress)
     except KeyboardInterrupt:
         print("\nStopped. What was finished is kept: the same command goes on from here.")
         return 130
@@ -134,6 +139,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             "mend this and run the same command again.",
             1,
         )
+    except MemoryError:
+        return fail(
+            "memory ran out. What was finished is kept; run the same command with a smaller "
+            "--jobs.",
+            1,
+        )
     except (BrokenProcessPool, TerminatedWorkerError):
         return fail(
             "a process was ended from outside, most likely because memory ran out. What was "
@@ -143,7 +154,41 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def train(arguments: argparse.Namespace, progress: Progress) -> None:
+def check_clock() -> None:
+    """Refuse a clock with which no ZIP archive can be dated: most files of a training are such."""
+    if (year := time.localtime().tm_year) < 1980:
+        raise UsageError(f"The clock of this machine says {year}. Set it to the time of day.")
+
+
+@contextlib.contextmanager
+def reserved(output: Path) -> Iterator[Path]:
+    """Keep a place for the model, before hours of work; no other training writes it meanwhile."""
+    import files
+    import model_folder
+
+    if output.exists() and not (output / model_folder.MANIFEST).exists() and any(output.iterdir()):
+        raise UsageError(
+            f"{output} holds something other than a model. Name another folder with --output."
+        )
+    place = Path(os.path.abspath(output))
+    there = next(folder for folder in (place, *place.parents) if folder.exists())
+    if not os.access(there, os.W_OK):
+        raise UsageError(
+            f"{there} must not be written to. Allow it, or name another folder with --output."
+        )
+    lock = CACHE / "locks" / hashlib.sha256(os.fsencode(place)).hexdigest()[:16]
+    with contextlib.ExitStack() as held:
+        try:
+            held.enter_context(files.alone(lock))
+        except files.BusyError:
+            raise UsageError(
+                f"Another training writes {output}. Wait until it is done, or name another folder "
+                "with --output."
+            ) from None
+        yield output
+
+
+def train(arguments: argparse.Namespace, output: Path, progress: Progress) -> None:
     """Read, extract, evaluate, train, and put the model folder in place."""
     import corpora
     import evaluation
@@ -151,11 +196,6 @@ def train(arguments: argparse.Namespace, progress: Progress) -> None:
     import my_recordings
     import protocols
 
-    output = arguments.output or ROOT / "model" / arguments.network
-    if output.exists() and not (output / model_folder.MANIFEST).exists() and any(output.iterdir()):
-        raise UsageError(
-            f"{output} holds something other than a model. Name another folder with --output."
-        )
     if progress.file and not progress.file.parent.is_dir():
         raise UsageError(f"{progress.file} lies in no folder that exists. Make it first.")
     sources = arguments.data or [str(DATA)]
@@ -227,7 +267,7 @@ def train(arguments: argparse.Namespace, progress: Progress) -> None:
     trained = crossvalidation.train_final(
         job, speaker_folds, seed=arguments.seed[0], jobs=arguments.jobs
     )
-    (run / "frames.npy").unlink(missing_ok=True)
+    crossvalidation.discard_material(job)
     progress.note(step="model folder", done=0, total=1)
     model_folder.write(
         output,
@@ -256,10 +296,12 @@ def train(arguments: argparse.Namespace, progress: Progress) -> None:
 
 def _write_results(file: Path, content: dict[str, Any]) -> None:
     """Write what an evaluation found: the README's tables are made of such files."""
+    import files
+
     file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_suffix(f".{os.getpid()}.part")
-    part.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    part.replace(file)
+    files.sweep(file.parent, file.name)
+    with files.whole(file) as part:
+        part.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     print(f"Its figures are in {file}")
 
 

@@ -21,7 +21,7 @@ from keras import ops
 
 import network
 from augment import Babble, ColouredNoise, Microphone, Reverb, Speed, Telephone
-from classifier import clip_distance
+from classifier import QUIET, clip_distance
 from dataset import Dataset, Packed, Recipe, Sometimes
 from distort import distort, mask
 from features import decibel, linear, mean_vector
@@ -38,8 +38,8 @@ _COPY: Recipe = (
     Sometimes(0.1, Microphone()),
     Sometimes(0.15, Telephone()),
 )
-RECIPES: tuple[Recipe, ...] = ((), _COPY, _COPY, _COPY, _COPY)
-EPOCHS = {"frames": 40, "vector": 24}
+RECIPES: tuple[Recipe, ...] = ((), *[_COPY] * 8)
+EPOCHS = {"frames": 40, "vector": 40}
 MEMBERS = {"frames": 3, "vector": 1}  # of the ensemble
 
 BATCH = 32
@@ -51,7 +51,9 @@ LABEL_SMOOTHING = 0.05
 CROP_FRAMES = 96  # 2.2 s: longer clips are cut at random, shorter ones padded
 MIXUP = 0.3  # both parameters of mixup's beta distribution (Zhang et al., ICLR 2018)
 MIXUP_SHARE = 0.25  # of the batches
-KNOWN_SPEAKER_SHARE = 0.5  # of the clips of `frames`: the mean of their speaker is taken off
+KNOWN_SPEAKER_SHARE = 0.5  # of the clips of `frames`: what a reference tells of the voice is off
+REFERENCE_CLIPS = 8  # of such a reference: half a minute
+QUIET_SHARE = 0.5  # of the references: neutral and calm speech alone
 # ---------------------------------------------------------------------------------------------
 
 
@@ -62,12 +64,14 @@ class Member:
     Attributes:
         kind: 'frames' or 'vector'.
         mean, std: (264,) of the training clips, in decibel.
+        quiet: (264,) mean of the calm and neutral speech among them, or `mean` where there is none.
         weights: of the body, in Keras' order.
     """
 
     kind: str
     mean: np.ndarray
     std: np.ndarray
+    quiet: np.ndarray
     weights: list[np.ndarray]
 
     def frontend(self) -> keras.Model:
@@ -152,7 +156,7 @@ def fit(
         cross_entropy,
     )
     _learn(body, lambda epoch: material.batches(targets, [seed, epoch]), epochs, state, on_epoch)
-    return Member(kind, material.mean, material.std, body.get_weights())
+    return Member(kind, material.mean, material.std, material.quiet, body.get_weights())
 
 
 def label_targets(table: pd.DataFrame, emotions: Sequence[str], train: np.ndarray) -> np.ndarray:
@@ -210,7 +214,8 @@ def farthest_clip(member: Member, dataset: Dataset) -> float:
 def emotion_means(kind: str, dataset: Dataset, emotions: Sequence[str]) -> np.ndarray:
     """Return what the clips of each emotion are like: (emotions, 264), the mean over its clips.
 
-    Of a clip counts its mean, in decibel, over what a network of the kind is shown of it.
+    Of a clip counts its mean, in decibel, over what a network of the kind is shown of it; of an
+    emotion its speech, where there is any.
     """
     means = np.array(
         [
@@ -218,7 +223,12 @@ def emotion_means(kind: str, dataset: Dataset, emotions: Sequence[str]) -> np.nd
             for part in clip_inputs(kind, dataset, np.arange(len(dataset.table)))
         ]
     )
-    return np.array([means[dataset.table.emotion == emotion].mean(axis=0) for emotion in emotions])
+    of_emotions = []
+    for emotion in emotions:
+        mine = (dataset.table.emotion == emotion).to_numpy()
+        spoken = mine & (dataset.table.channel == "speech").to_numpy()
+        of_emotions.append(means[spoken if spoken.any() else mine].mean(axis=0))
+    return np.array(of_emotions)
 
 
 def logits_of(member: Member, inputs: Iterable[np.ndarray]) -> np.ndarray:
@@ -296,6 +306,7 @@ class _Material:
 
     Attributes:
         mean, std: (264,) of the training clips, in decibel.
+        quiet: (264,) mean of the calm and neutral speech among them, or `mean` where there is none.
     """
 
     def __init__(self, kind: str, table: pd.DataFrame, packed: Packed, train: np.ndarray) -> None:
@@ -304,21 +315,26 @@ class _Material:
         self._train = train
         self._voice = table.speaker.to_numpy()
         self._corpus = table.corpus.to_numpy()
-        total, squares = np.zeros(N_FEATURES), np.zeros(N_FEATURES)
-        count = 0
-        self._voice_mean = {}
-        for voice in np.unique(self._voice[train]):
-            rows = train[self._voice[train] == voice]
-            frames = np.concatenate([packed.clip(0, row) for row in rows]).astype(np.float64)
-            total += frames.sum(axis=0)
+        squares = np.zeros(N_FEATURES)
+        self._sums = np.zeros((len(table), N_FEATURES))
+        self._lengths = np.zeros(len(table))
+        for row in train:
+            frames = packed.clip(0, row).astype(np.float64)
+            self._sums[row] = frames.sum(axis=0)
             squares += np.square(frames).sum(axis=0)
-            count += len(frames)
-            self._voice_mean[voice] = frames.mean(axis=0).astype(np.float32)
-        variance = np.maximum(squares / count - np.square(total / count), 1e-12)
-        self.mean = (total / count).astype(np.float32)
+            self._lengths[row] = len(frames)
+        mean = self._sums.sum(axis=0) / self._lengths.sum()
+        variance = np.maximum(squares / self._lengths.sum() - np.square(mean), 1e-12)
+        self.mean = mean.astype(np.float32)
         self.std = np.sqrt(variance).astype(np.float32)
         if kind == "vector":
             self._average()
+        is_quiet = (table.emotion.isin(QUIET) & (table.channel == "speech")).to_numpy()
+        self._references = {}
+        for voice in np.unique(self._voice[train]):
+            rows = train[self._voice[train] == voice]
+            self._references[voice] = (rows, rows[is_quiet[rows]])
+        self.quiet = self._mean_of_emotions(train[is_quiet[train]], table.emotion.to_numpy())
 
     def batches(
         self, targets: np.ndarray, seed: Sequence[int]
@@ -347,16 +363,37 @@ class _Material:
             vector = self._vectors[copy, np.searchsorted(self._train, row)]
             return ((vector - self.mean) / self.std)[:, np.newaxis]
         clip = self._packed.clip(copy, row)
-        known = rng.random() < KNOWN_SPEAKER_SHARE
-        middle = self._voice_mean[self._voice[row]] if known else self.mean
         start = rng.integers(max(1, len(clip) - CROP_FRAMES + 1))
         crop = distort(clip[start : start + CROP_FRAMES], rng)[:CROP_FRAMES]
-        crop = (crop - middle) / self.std
+        if rng.random() < KNOWN_SPEAKER_SHARE:
+            crop -= self._draw_reference(self._voice[row], rng)
+        crop = (crop - self.mean) / self.std
         mask(crop, rng)
         padded = np.zeros((CROP_FRAMES, N_FEATURES), np.float32)
         start = rng.integers(CROP_FRAMES - len(crop) + 1)
         padded[start : start + len(crop)] = crop
         return padded
+
+    def _mean_of_emotions(self, rows: np.ndarray, emotion: np.ndarray) -> np.ndarray:
+        """Return the mean of clips, in which each of their emotions counts the same: (264,)."""
+        if not len(rows):
+            return self.mean
+        means = pd.DataFrame(self._sums[rows] / self._lengths[rows, np.newaxis])
+        return means.groupby(emotion[rows]).mean().to_numpy(np.float32).mean(axis=0)
+
+    def _draw_reference(self, voice: str, rng: np.random.Generator) -> np.ndarray:
+        """Return what a reference tells about a voice: (264,) decibel.
+
+        Of some of its clips, quiet ones or any, the difference to what is usual, as
+        `EmotionClassifier.adapted_to` finds it.
+        """
+        rows, quiet = self._references[voice]
+        usual = self.mean
+        if len(quiet) and rng.random() < QUIET_SHARE:
+            rows, usual = quiet, self.quiet
+        heard = rng.choice(rows, REFERENCE_CLIPS)
+        mean = self._sums[heard].sum(axis=0) / self._lengths[heard].sum()
+        return (mean - usual).astype(np.float32)
 
     def _average(self) -> None:
         """Take the mean of each clip in each copy, and make mean and spread those of clips.
@@ -376,6 +413,8 @@ class _Material:
         )
         self.mean = self._vectors[0].mean(axis=0)
         self.std = np.maximum(self._vectors[0].std(axis=0), self.std / 10)
+        self._sums[self._train] = self._vectors[0]
+        self._lengths[self._train] = 1
 
 
 def _draw_rows(parts: Sequence[np.ndarray], rng: np.random.Generator) -> np.ndarray:

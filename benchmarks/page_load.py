@@ -42,6 +42,7 @@ from streamlit.proto.BackMsg_pb2 import BackMsg  # noqa: E402
 from streamlit.proto.ClientState_pb2 import ClientState  # noqa: E402
 from streamlit.proto.Common_pb2 import (  # noqa: E402
     FileUploaderState,
+    FileURLs,
     FileURLsRequest,
     UploadedFileInfo,
 )
@@ -180,34 +181,64 @@ class Visitor:
     def __init__(self, address: str) -> None:
         self._address = address
         self._http = requests.Session()
+        # As a browser, ask again where the server has closed a connection that was idle.
+        self._http.mount("http://", requests.adapters.HTTPAdapter(max_retries=3))
         self._http.get(f"{address}/_stcore/health", timeout=PATIENCE)  # sets the cookie
         self._session = self._uploader = ""
+        self._brought: list[FileURLs] = []
 
     def come(self, clip: Clip, ready: threading.Barrier) -> Wait:
         """Open the page, wait for the others, upload the clip and read what comes back."""
+        with self.page() as opened:
+            ready.wait()
+            return Wait(opened, *self.ask(clip))
+
+    @contextlib.contextmanager
+    def page(self) -> Iterator[float]:
+        """Open the page; yield the seconds that took."""
         stream = f"{self._address.replace('http', 'ws', 1)}/_stcore/stream"
         with connect(stream, subprotocols=["streamlit"], max_size=None) as self._socket:
             start = time.perf_counter()
             self._send(rerun_script=ClientState())
             self._read(until=_finished, see=self._notice)
-            opened = time.perf_counter() - start
+            yield time.perf_counter() - start
 
-            ready.wait()
-            start = time.perf_counter()
-            self._upload(clip)
-            name, answer = clip.name.encode(), clip.answer.encode()
-            answered: list[float] = []
+    def ask(
+        self, clip: Clip, *, see: Callable[[ForwardMsg], None] = lambda _: None
+    ) -> tuple[float, float]:
+        """Upload a clip; return the seconds until its answer is shown, and until all is.
 
-            def look(message: ForwardMsg) -> None:
-                drawn = message.delta.SerializeToString()
-                if name in drawn and answer in drawn:
-                    answered.append(time.perf_counter() - start)
+        Args:
+            clip: what is asked about.
+            see: as in `bring`.
+        """
+        start = time.perf_counter()
+        name, answer = clip.name.encode(), clip.answer.encode()
+        answered: list[float] = []
 
-            self._read(until=_finished, see=look)
-            complete = time.perf_counter() - start
+        def look(message: ForwardMsg) -> None:
+            see(message)
+            drawn = message.delta.SerializeToString()
+            if name in drawn and answer in drawn:
+                answered.append(time.perf_counter() - start)
+
+        self.bring([clip], see=look)
         if not answered:
             raise RuntimeError(f"{clip.name}: '{clip.answer}' was expected, and not shown")
-        return Wait(opened, answered[0], complete)
+        return answered[0], time.perf_counter() - start
+
+    def bring(self, clips: list[Clip], *, see: Callable[[ForwardMsg], None]) -> None:
+        """Upload clips in the place of those before, and look at all that is shown until the end.
+
+        Args:
+            clips: they are heard one after the other.
+            see: is shown each message of the server.
+        """
+        for old in self._brought:
+            place = f"{self._address}{old.delete_url}"
+            self._http.delete(place, headers=self._headers(), timeout=PATIENCE)
+        self._upload(clips)
+        self._read(until=_finished, see=see)
 
     def _notice(self, message: ForwardMsg) -> None:
         """Remember what the server calls the session and the uploader."""
@@ -216,30 +247,34 @@ class Visitor:
         if uploader.endswith(UPLOADER):
             self._uploader = uploader
 
-    def _upload(self, clip: Clip) -> None:
-        """Ask where to, put the file there, and run the page with it."""
-        wish = FileURLsRequest(request_id="1", file_names=[clip.name], session_id=self._session)
+    def _upload(self, clips: list[Clip]) -> None:
+        """Ask where to, put the files there, and run the page with them."""
+        names = [clip.name for clip in clips]
+        wish = FileURLsRequest(request_id="1", file_names=names, session_id=self._session)
         self._send(file_urls_request=wish)
-        places: list[Any] = []
+        self._brought = []
         self._read(
             until=lambda message: message.HasField("file_urls_response"),
-            see=lambda message: places.extend(message.file_urls_response.file_urls),
+            see=lambda message: self._brought.extend(message.file_urls_response.file_urls),
         )
-        self._http.put(
-            f"{self._address}{places[0].upload_url}",
-            files={clip.name: (clip.name, clip.content, "audio/wav")},
-            headers={"X-Xsrftoken": self._http.cookies["_streamlit_xsrf"]},
-            timeout=PATIENCE,
-        ).raise_for_status()
-        file = UploadedFileInfo(
-            name=clip.name,
-            size=len(clip.content),
-            file_id=places[0].file_id,
-            file_urls=places[0],
-        )
-        state = FileUploaderState(uploaded_file_info=[file])
+        files = []
+        for clip, place in zip(clips, self._brought, strict=True):
+            self._http.put(
+                f"{self._address}{place.upload_url}",
+                files={clip.name: (clip.name, clip.content, "audio/wav")},
+                headers=self._headers(),
+                timeout=PATIENCE,
+            ).raise_for_status()
+            size = len(clip.content)
+            files.append(
+                UploadedFileInfo(name=clip.name, size=size, file_id=place.file_id, file_urls=place)
+            )
+        state = FileUploaderState(uploaded_file_info=files)
         widget = WidgetState(id=self._uploader, file_uploader_state_value=state)
         self._send(rerun_script=ClientState(widget_states=WidgetStates(widgets=[widget])))
+
+    def _headers(self) -> dict[str, str]:
+        return {"X-Xsrftoken": self._http.cookies["_streamlit_xsrf"]}
 
     def _send(self, **field: Any) -> None:
         self._socket.send(BackMsg(**field).SerializeToString())

@@ -39,8 +39,10 @@ import classifier  # noqa: E402
 import corpora  # noqa: E402
 import evaluation  # noqa: E402
 import features  # noqa: E402
+import gate  # noqa: E402
 import model_folder  # noqa: E402
 import protocols  # noqa: E402
+import windows  # noqa: E402
 import workers  # noqa: E402
 from benchmarks import conditions  # noqa: E402
 
@@ -69,7 +71,16 @@ MEASURES = (
 CODE = hashlib.sha256(
     b"".join(
         Path(module.__file__).read_bytes()
-        for module in (audio, augment, classifier, conditions, features, sys.modules[__name__])
+        for module in (
+            audio,
+            augment,
+            classifier,
+            conditions,
+            features,
+            gate,
+            windows,
+            sys.modules[__name__],
+        )
     )
 ).hexdigest()
 

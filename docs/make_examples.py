@@ -9,6 +9,7 @@ Writes docs/output/*.txt and docs/images/*.png; `make tables` puts the former in
 
 import argparse
 import contextlib
+import io
 import shutil
 import socket
 import subprocess
@@ -22,17 +23,31 @@ from typing import Literal
 
 import numpy as np
 import soundfile
+from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
 import audio  # noqa: E402
+import charts  # noqa: E402
+import corpora  # noqa: E402
+import my_recordings  # noqa: E402
 from views import examples, text  # noqa: E402
 
 PICTURES = ROOT / "docs" / "images"
 SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 VIEWPORTS = {"desktop": (1280, 800), "phone": (390, 844)}
+CLIP = 4  # which of the clips is shown alone
+CLIPS = 6  # how many are shown together
+PAGE = """
+import pathlib, sys
+sys.path.insert(0, {root!r})
+import my_recordings
+my_recordings.FOLDER = pathlib.Path({kept!r})
+import app
+app.main()
+"""
 CHROMIUM = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]
 
 
@@ -45,13 +60,21 @@ def main() -> int:
     originals = parser.parse_args().originals
     if originals:
         write_output(originals.resolve())
-    with tempfile.TemporaryDirectory() as folder, serve() as url, sync_playwright() as playwright:
-        clips = sorted(originals.resolve().glob("*.wav")) if originals else make_up(Path(folder))
-        course = join(clips, Path(folder) / "conversation.wav")
+    with contextlib.ExitStack() as closing:
+        folder = Path(closing.enter_context(tempfile.TemporaryDirectory()))
+        clips = sorted(originals.resolve().glob("*.wav")) if originals else make_up(folder)
+        course = join(clips, folder / "conversation.wav")
+        voice = join(
+            [clip for clip in clips if actor(clip) == actor(clips[CLIP])], folder / "v.wav"
+        )
+        my_recordings.FOLDER = folder / "my_recordings"
+        teach(clips)
+        url = closing.enter_context(serve(folder))
+        playwright = closing.enter_context(sync_playwright())
         browser = playwright.chromium.launch(
             executable_path=shutil.which("chromium"), args=CHROMIUM
         )
-        for name, show in views(clips, course).items():
+        for name, show in views(clips, course, voice).items():
             for device in VIEWPORTS:
                 for scheme in SCHEMES:
                     picture(browser, url, name, show, device, scheme)
@@ -62,7 +85,7 @@ def main() -> int:
 def make_up(folder: Path) -> list[Path]:
     """Write some made-up voices."""
     files = []
-    for number in range(6):
+    for number in range(CLIPS):
         manner = (examples.LIVELY, examples.GENTLE)[number % 2]
         files.append(folder / f"voice-{number}.wav")
         files[-1].write_bytes(examples.short(manner, number))
@@ -77,14 +100,27 @@ def join(clips: list[Path], file: Path) -> Path:
     return file
 
 
-def views(clips: list[Path], course: Path) -> dict[str, Callable[[Page], None]]:
+def actor(clip: Path) -> str:
+    """Return who speaks, as the end of a name tells."""
+    return clip.stem[-2:]
+
+
+def teach(clips: list[Path]) -> None:
+    """Save clips as if they had been saved on the page."""
+    for clip in clips[:CLIPS]:
+        known = corpora.parse_name(clip.name)
+        emotion = known.emotion if known else "neutral"
+        my_recordings.keep(clip.read_bytes(), voice=f"actor {actor(clip)}", emotion=emotion)
+
+
+def views(clips: list[Path], course: Path, voice: Path) -> dict[str, Callable[[Page], None]]:
     """Return what is done on the page for each picture, by the name of the picture."""
 
     def nothing(page: Page) -> None:
         pass
 
     def clip(page: Page) -> None:
-        upload(page, clips[4 % len(clips)])
+        upload(page, clips[CLIP])
 
     def stretch(page: Page) -> None:
         upload(page, course)
@@ -92,17 +128,18 @@ def views(clips: list[Path], course: Path) -> dict[str, Callable[[Page], None]]:
         table.click(position={"x": 20, "y": 52})
 
     def several(page: Page) -> None:
-        upload(page, *clips[:6])
+        upload(page, *clips[:CLIPS])
 
     def numbers(page: Page) -> None:
         clip(page)
         page.get_by_text(text.Recording.NUMBERS).click()
         page.get_by_text(text.Numbers.NUMBERS).wait_for()
 
-    def voice(page: Page) -> None:
-        open_sidebar(page)
-        page.get_by_test_id("stSidebar").get_by_text(text.Voice.NAME).click()
-        page.get_by_test_id("stSidebar").get_by_text(text.Voice.UPLOAD).wait_for()
+    def known(page: Page) -> None:
+        clip(page)
+        page.get_by_text(text.Voice.NAME, exact=True).click()
+        page.locator(".st-key-voice input[type=file]").set_input_files(voice)
+        page.get_by_test_id("aside").wait_for()
 
     return {
         "empty": nothing,
@@ -110,7 +147,7 @@ def views(clips: list[Path], course: Path) -> dict[str, Callable[[Page], None]]:
         "course": stretch,
         "several": several,
         "numbers": numbers,
-        "voice": voice,
+        "voice": known,
         "teach": lambda page: go_to(page, text.Page.TEACH),
         "model": lambda page: go_to(page, text.Page.MODEL_PAGE),
     }
@@ -124,20 +161,10 @@ def upload(page: Page, *files: Path) -> None:
     page.locator(wanted).first.wait_for()
 
 
-def open_sidebar(page: Page) -> None:
-    """Open the sidebar, where a narrow screen hides it."""
-    button = page.get_by_test_id("stExpandSidebarButton")
-    if button.is_visible():
-        button.click()
-
-
 def go_to(page: Page, view: str) -> None:
     """Choose a view in the navigation."""
-    open_sidebar(page)
     page.get_by_role("link", name=view).click()
     page.get_by_test_id("stMain").get_by_role("heading", name=view).wait_for()
-    if page.viewport_size == dict(zip(("width", "height"), VIEWPORTS["phone"], strict=True)):
-        page.get_by_test_id("stSidebarCollapseButton").get_by_role("button").click()
 
 
 def write_output(originals: Path) -> None:
@@ -148,12 +175,14 @@ def write_output(originals: Path) -> None:
 
 
 @contextlib.contextmanager
-def serve() -> Iterator[str]:
-    """Serve the page on a free port."""
+def serve(folder: Path) -> Iterator[str]:
+    """Serve the page on a free port; what is saved on it lies in the folder."""
+    app = folder / "page.py"
+    app.write_text(PAGE.format(root=str(ROOT), kept=str(my_recordings.FOLDER)))
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", "app.py", f"--server.port={port}"]
+    command = [sys.executable, "-m", "streamlit", "run", str(app), f"--server.port={port}"]
     server = subprocess.Popen(command, cwd=ROOT)
     try:
         for _ in range(300):
@@ -187,17 +216,25 @@ def picture(
     page.goto(url)
     page.get_by_test_id("stMain").get_by_test_id("stFileUploader").first.wait_for()
     show(page)
+    page.locator("[data-test-script-state=notRunning]").wait_for()
+    page.wait_for_function("!document.querySelector('[data-testid=stSkeleton]')")
     page.wait_for_timeout(2000)  # animations
     # Streamlit scrolls inside the page: a window as high as its content shows all of it.
-    parts = ("[data-testid=stMain]", "[aria-expanded=true] [data-testid=stSidebarContent]")
-    content = max(
-        page.evaluate("part => document.querySelector(part)?.scrollHeight ?? 0", part)
-        for part in parts
-    )
+    content = page.get_by_test_id("stMain").evaluate("part => part.scrollHeight")
     page.set_viewport_size({"width": width, "height": max(height, content)})
     page.wait_for_timeout(1000)
-    page.screenshot(path=PICTURES / f"{name}-{device}-{scheme}.png")
+    shot = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
+    with_palette(shot).save(PICTURES / f"{name}-{device}-{scheme}.png", optimize=True)
     context.close()
+
+
+def with_palette(shot: Image.Image) -> Image.Image:
+    """Return a picture in 256 colours, a third as large: those of the emotions, and its own."""
+    emotions = [part for color in charts.COLORS.values() for part in bytes.fromhex(color[1:])]
+    own = shot.quantize(256 - len(charts.COLORS)).getpalette() or []
+    palette = Image.new("P", (1, 1))
+    palette.putpalette(emotions + own)
+    return shot.quantize(palette=palette, dither=Image.Dither.NONE)
 
 
 if __name__ == "__main__":

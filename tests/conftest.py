@@ -121,7 +121,7 @@ def make_model(folder: Path, kind: str) -> Path:
         network.join(frontend, [body], temperature=1.0),
         kind=kind,
         emotions=corpora.EMOTIONS,
-        normalisation={"mean": mean.tolist(), "std": std.tolist()},
+        normalisation={"mean": mean.tolist(), "std": std.tolist(), "quiet": mean.tolist()},
         farthest_clip=1e6,
         emotion_means=np.zeros((len(corpora.EMOTIONS), network.N_FEATURES)),
         table=clips,

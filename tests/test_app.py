@@ -20,9 +20,11 @@ from streamlit.testing.v1 import AppTest
 
 import audio
 import classifier
+import limits
 from classifier import ModelError, Prediction, Segment
 from corpora import EMOTIONS
-from views import listen, playing, session, text
+from views import course, listen, playing, session, text
+from views.course import Stretch
 from views.session import Recording
 
 
@@ -61,6 +63,12 @@ class StandIn:
         self.loaded = []
         self.classified = 0
         self.starts = []  # of the segments, in seconds from where it began to listen
+        self.adapted = None  # to a known voice
+
+    def adapted_to(self, references):
+        self.adapted = StandIn()
+        self.adapted.says = {10: SAD}
+        return self.adapted
 
     def load(self, folder):
         self.loaded.append(Path(folder).name)
@@ -148,7 +156,7 @@ def test_the_first_page_says_what_it_does_and_what_it_accepts(model):
     page = open_page()
     assert page.title[0].value
     assert "8 emotions" in words(page)
-    assert "200 MB" in words(page)
+    assert f"up to {limits.UPLOAD_MB} MB" in words(page)
     assert "4 hours" in words(page)
     assert "memory" in words(page)
     assert "actors" in words(page)
@@ -199,11 +207,11 @@ def test_the_microphone_is_heard(model):
 
 
 @pytest.mark.parametrize("kind", listen.EXAMPLES)
-def test_an_example_is_heard_by_the_real_model_and_says_that_nobody_speaks(kind):
+def test_an_example_is_heard_by_the_real_model(kind):
     page = open_page()
     page.button(key=f"example-{kind}").click()
     assert "Made-up voice" in words(run(page))
-    assert "sure" in words(page)
+    assert charts(page) == 2
     assert "No emotion" not in words(page)
 
 
@@ -264,9 +272,17 @@ def test_a_list_brings_labels(model):
     assert [label for _, label, _ in kept(page)] == ["fearful", "happy", None]
 
 
-def test_a_list_without_its_recordings_says_what_is_missing(model):
-    page = upload(open_page(), list_csv=b"path,emotion\na.wav,sad\n")
-    assert page.error[0].value.startswith("a.wav\\: is named in a list, but not here")
+def test_a_list_that_fits_no_recording_says_what_is_missing(model):
+    content = b"path,emotion\na.wav,sad\nc.wav,calm\n"
+    page = upload(open_page(), list_csv=content)
+    assert page.error[0].value.startswith("list.csv\\: gives none of the recordings")
+    upload(page, b_wav=wav(1), list_csv=content)
+    assert [(name, bool(error)) for name, _, error in kept(page)] == [
+        ("b.wav", False),
+        ("list.csv", True),
+    ]
+    upload(page, b_wav=wav(1), a_wav=wav(1), list_csv=content)
+    assert kept(page) == [("b.wav", None, ""), ("a.wav", "sad", "")]
 
 
 def test_a_bad_list_is_one_line_with_its_reason(model):
@@ -333,8 +349,72 @@ def test_the_stretch_that_is_chosen_is_played(model):
     page.session_state[key] = {"selection": {"rows": [], "columns": [], "cells": [(2, "Emotion")]}}
     run(page)
     assert "0:06 to 0:09: Sad" in words(page).replace("**", "")
-    player = page.get("audio")[1].proto
-    assert (player.start_time, player.end_time, player.autoplay) == (6, 10, True)
+    assert page.get("audio")[1].proto.autoplay
+
+
+def test_of_a_stretch_nothing_else_is_played_and_deep_in_a_recording_whole_seconds(monkeypatch):
+    content = wav(20.3)
+    recording = Recording("long.wav", content)
+    sound, rate = soundfile.read(io.BytesIO(playing.cut(recording.digest, 6.75, 9.0, recording)))
+    whole, _ = soundfile.read(io.BytesIO(content))
+    start, end = round(6.75 * rate), 9 * rate
+    np.testing.assert_allclose(sound, whole[start:end], atol=1e-4)
+
+    played = []
+    monkeypatch.setattr(playing.st, "audio", lambda *_, **options: played.append(options))
+    monkeypatch.setattr(limits, "PLAYER_MINUTES", 0.1)
+    playing.show_stretch(recording, 6.75, 9.2, alt="")
+    assert (played[0]["start_time"], played[0]["end_time"]) == (6, 10)
+
+
+@pytest.mark.parametrize(
+    ("parts", "mixed"),
+    [
+        ([(4, SAD), (4, HAPPY)], True),
+        ([(4, DOUBTFUL), (4, DOUBTFUL)], False),  # nothing was clear anywhere
+        ([(2, SAD), (3, DOUBTFUL), (9, NOTHING)], False),
+    ],
+)
+def test_a_longer_recording_is_mixed_where_its_parts_are_clear_but_differ(parts, mixed):
+    stretches = [Stretch(0.0, seconds, said) for seconds, said in parts]
+    assert course.is_mixed(DOUBTFUL, stretches) == mixed
+    assert not course.is_mixed(HAPPY, stretches)
+    assert text.headline(DOUBTFUL, mixed=mixed) == (
+        "Mixed, most of all sad" if mixed else "Not sure: perhaps sad"
+    )
+    assert text.details(DOUBTFUL, average=True) == "On average 30% sad, 25% calm"
+
+
+def test_with_a_known_voice_both_answers_stand_beside_each_other(model):
+    page = open_page()
+    page.session_state["known_voice"] = [Recording("My voice", b"")]
+    page.session_state[session.ADAPT] = True
+    upload(page, clip_wav=wav(1))
+    assert re.search(r"Sad\s.*Not adapted to your voice:\s+Happy", words(page), re.DOTALL)
+    page.toggle(key=session.ADAPT).set_value(False)
+    run(page)
+    assert re.search(r"Happy\s.*\sAdapted to your voice:\s+Sad", words(page), re.DOTALL)
+    assert model.classified == model.adapted.classified == 1  # the switch asks nobody again
+    assert charts(page) == 2
+
+
+@pytest.mark.parametrize(
+    ("address", "given_"),
+    [
+        ("https://voices.example.org/", True),
+        ("http://localhost:8501/teach", True),
+        ("http://127.0.0.1:8501", True),
+        ("http://[::1]:8501", True),
+        (None, True),  # unknown
+        ("http://192.0.2.7:8501/", False),
+        ("http://localhost.example.org/", False),
+    ],
+)
+def test_no_recorder_is_shown_that_the_browser_would_refuse(model, monkeypatch, address, given_):
+    monkeypatch.setattr(type(st.context), "url", property(lambda _: address))
+    page = open_page()
+    assert bool(page.get("audio_input")) == given_
+    assert ("pages that begin with https" in words(page)) != given_
 
 
 def test_the_bar_shows_the_share_of_a_long_recording_and_only_once(model, bar):

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import audio
+import limits
 from audio import SAMPLE_RATE, AudioError, load, stream, without_offset
 
 # libsndfile reads MP3 inside WAV, but does not write it.
@@ -194,9 +195,17 @@ def test_integers_are_scaled_to_full_scale(subtype, steps):
     np.testing.assert_allclose(waveform, [-1, -0.5, 0, 0.5, 1], atol=1.01 / steps)
 
 
+@pytest.mark.parametrize("container", ["WAV", "FLAC", "AIFF"])
+def test_sixteen_bits_are_the_floats_that_libsndfile_makes_of_them(container):
+    every = np.arange(-(2**15), 2**15, dtype=np.int16)
+    data = encode(every, container=container, subtype="PCM_16")
+    expected, _ = soundfile.read(io.BytesIO(data), dtype="float32")
+    np.testing.assert_array_equal(load(data), expected)
+
+
 @settings(max_examples=60)
 @given(
-    rate=st.integers(audio.MIN_RATE, audio.MAX_RATE),
+    rate=st.integers(limits.MIN_RATE, limits.MAX_RATE),
     length=st.integers(100, 100_000),
     channels=st.integers(1, 8),
 )
@@ -411,7 +420,7 @@ def test_one_sample_and_silence_are_sounds():
 
 
 def test_too_long_a_sound_is_refused_before_it_is_whole(monkeypatch):
-    monkeypatch.setattr(audio, "MAX_SECONDS", 360)
+    monkeypatch.setattr(limits, "RECORDING_HOURS", 0.1)
     data = encode(np.zeros(8000 * 370, np.int16), 8000, "FLAC")
     assert len(data) < 50_000
     assert "longer than 0.1 hours" in message_of(data)

@@ -49,7 +49,7 @@ def test_of_many_files_each_is_a_row_that_opens_and_one_is_bad(page, tmp_path):
     table(page).click(position={"x": 100, "y": 3.5 * ROW})
     expect(page.get_by_test_id("stAlert")).to_contain_text("=bad.wav: no sound found in it")
 
-    table(page).click(position={"x": 100, "y": 0.5 * ROW})  # sorts by name
+    table(page).click(position={"x": 450, "y": 0.5 * ROW})  # sorts by name
     expect_opened(page, 3, names[0])
     page.locator(".st-key-filter").get_by_role("button", name=Text.UNREAD).click()
     expect(page.locator(".st-key-recording")).to_have_count(0)
@@ -75,6 +75,19 @@ def test_of_many_files_each_is_a_row_that_opens_and_one_is_bad(page, tmp_path):
     expect(reader.get_by_role("heading", level=1)).to_have_text("3 recordings")
     expect(reader.get_by_role("cell", name="=bad.wav")).to_be_visible()
     assert requests == [report.as_uri()]
+
+
+def test_three_hundred_files_are_three_hundred_rows(page, tmp_path):
+    voice = speechlike(3)
+    files = [
+        write(tmp_path, f"{number:03}.wav", np.roll(voice, 150 * number)[: SAMPLE_RATE // 2])
+        for number in range(300)
+    ]
+    upload(page, *files)
+    expect(page.locator(".st-key-overview")).to_contain_text("300 recordings")
+    expect(page.locator(".st-key-downloads")).to_be_visible()
+    expect(page.locator(".st-key-progress")).to_have_count(0)
+    assert list(pd.read_csv(download(page, "csv")).path) == [file.name for file in files]
 
 
 def test_a_stop_keeps_what_is_done_and_a_reload_in_mid_run_loses_no_answer(page, tmp_path):

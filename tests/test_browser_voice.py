@@ -26,7 +26,8 @@ session.MODEL_FOLDER = retraining.MODELS = place / "model"
 import app
 app.main()
 """
-# A training in name only: a dozen passes of half a second, and a model that was there before.
+# A training in name only: half a dozen passes, another half when it may, and a model that was there
+# before.
 TRAIN = """
 import pathlib, shutil, sys, time
 sys.path.insert(0, {root!r})
@@ -37,7 +38,8 @@ log.note(step="features", done=1, total=1)
 for epoch in range(1, 13):
     log.note(training="one", epoch=epoch, epochs=12, loss=2.0 / epoch)
     log.note(step="the model", done=epoch, total=12)
-    time.sleep(0.5)
+    while epoch == 6 and not (output.parent.parent / "may_end").exists():
+        time.sleep(0.2)
 shutil.copytree(output.parent / "vector", output)
 log.note(finished=str(output))
 """
@@ -92,25 +94,31 @@ def test_a_recorded_voice_adapts_the_answers_until_it_is_switched_off(page, clip
     expect(sure).to_contain_text(percent(alone.confidence), ignore_case=True)
     without = sure.inner_text()
 
-    page.get_by_test_id("stSidebar").get_by_text("My voice").click()
+    page.get_by_text("My voice", exact=True).click()
     voice = page.locator(".st-key-voice")
     voice.get_by_role("button", name="Record").click()
     page.wait_for_timeout(14_000)
     voice.get_by_role("button", name="Stop recording").click()
     expect(voice).to_contain_text("Your voice is known")
     expect(sure).not_to_have_text(without)
+    adapted, other = sure.inner_text(), page.get_by_test_id("aside")
+    expect(other).to_contain_text("Not adapted to your voice")
+    expect(other).to_contain_text(without)
 
     switch = voice.get_by_text("Adapt answers to my voice")
     switch.click()
     expect(sure).to_have_text(without)
+    expect(other).to_contain_text(adapted)
     switch.click()
     expect(sure).not_to_have_text(without)
     open_view(page, "Teach it")
     open_view(page, "Listen", title="Which emotion is in this voice?")
     expect(voice).to_contain_text("Your voice is known")
+    page.get_by_text("My voice", exact=True).click()
     voice.get_by_role("button", name="Forget my voice").click()
     expect(voice.get_by_role("button", name="Record")).to_be_visible()
     expect(sure).to_have_text(without)
+    expect(other).to_have_count(0)
 
 
 def test_a_model_is_taught_and_leaving_in_mid_training_loses_nothing(page, server, clip, place):
@@ -138,6 +146,7 @@ def test_a_model_is_taught_and_leaving_in_mid_training_loses_nothing(page, serve
     page.goto(server)  # another visit: nothing is kept in the tab
     open_view(page, "Teach it")
     expect(training).to_contain_text("my-voice-1 is being trained")
+    (place / "may_end").touch()
     expect(main).to_contain_text("my-voice-1 is trained")
     expect(main).to_contain_text("my-voice-1: right answers")
     page.get_by_role("button", name="Use my-voice-1").click()

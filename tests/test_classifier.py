@@ -140,6 +140,32 @@ def test_a_known_voice_is_moved_to_the_mean_of_the_training(kind, tmp_path, monk
         model.adapted_to([])
 
 
+@pytest.mark.parametrize("kind", ["frames", "vector"])
+def test_an_answer_can_be_had_step_by_step(kind, tmp_path) -> None:
+    model = EmotionClassifier.load(make_model(tmp_path / kind, kind))
+    clip = speechlike(2.0)
+    frames = features.trim_silence(features.extract_frames(clip))
+    for asked in (model, model.adapted_to([as_wav(speechlike(9.0))])):
+        expected = list(asked.classify_waveform(clip).probabilities.values())
+        both = asked.probabilities(np.stack([asked.shown(frames), asked.shown(frames / 2)]))
+        np.testing.assert_allclose(both[0], expected, atol=1e-6)
+        assert np.abs(both[1] - expected).max() > 1e-4
+
+
+def test_a_reference_is_compared_with_speech_of_its_kind(tiny_model, monkeypatch) -> None:
+    model = EmotionClassifier.load(tiny_model)
+    usual = model.manifest["normalisation"]
+    usual["quiet"] = [number + 8 for number in usual["mean"]]
+    offsets = {}
+    for emotion in ("calm", "neutral", "angry"):
+        said = np.eye(8)[[model.labels.index(emotion)]]
+        monkeypatch.setattr(model, "_run", lambda _, said=said: said)
+        offsets[emotion] = model.adapted_to([as_wav(speechlike(9.0))])._offset
+    np.testing.assert_array_equal(offsets["calm"], offsets["neutral"])
+    difference = offsets["angry"] - offsets["calm"]
+    np.testing.assert_allclose(difference, 8 * classifier.REFERENCE_SHARE, rtol=1e-4)
+
+
 def test_of_a_long_reference_the_beginning_counts(monkeypatch) -> None:
     monkeypatch.setattr(classifier, "MAX_REFERENCE_SECONDS", 6.0)
     model = EmotionClassifier.load(ROOT / "model" / "frames")

@@ -384,7 +384,7 @@ def test_original_and_converted_recordings_count_once(shared_data):
 
 
 def test_a_list_without_end_is_refused_in_a_short_line(tmp_path, monkeypatch):
-    monkeypatch.setattr(corpora, "MAX_ROWS", 3)
+    monkeypatch.setattr(corpora.limits, "LIST_ROWS", 3)
     file = tmp_path / "list.csv"
     for text, words in {
         "path,emotion\n" + "x" * 10**6: "a line of more than 10000 characters",

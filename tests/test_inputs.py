@@ -228,7 +228,7 @@ def test_a_list_may_hold_addresses(tmp_path, server):
 
 def test_what_cannot_be_had_from_an_address_is_an_error(tmp_path, server, monkeypatch):
     touch(tmp_path, "big.wav", "empty/notes.txt")
-    monkeypatch.setattr(inputs, "MAX_MEMBER_BYTES", 4)
+    monkeypatch.setattr(inputs, "_MEMBER_BYTES", 4)
     monkeypatch.setitem(sys.modules, "s3fs", None)
     for address, message in {
         f"{server}/missing.wav": "does not exist",
@@ -352,7 +352,7 @@ def test_an_encrypted_member_is_an_error(tmp_path):
 
 
 def test_a_bomb_is_refused_by_its_size(tmp_path, monkeypatch):
-    monkeypatch.setattr(inputs, "MAX_MEMBER_BYTES", 10_000)
+    monkeypatch.setattr(inputs, "_MEMBER_BYTES", 10_000)
     archive = pack(tmp_path / "bomb.zip", {"a.wav": bytes(10_000), "b.wav": bytes(10_001)})
     good, bad = inputs.collect([str(archive)])
     assert inputs.read(good) == bytes(10_000)
@@ -384,19 +384,18 @@ def test_a_damaged_archive_gives_sounds_or_errors(tmp_path_factory, flips, cut):
             assert isinstance(inputs.read(sound), bytes)
 
 
-def unpacked(archive: Path) -> list[tuple[str, bytes, str]]:
+def unpacked(archive: Path, **options: int) -> list[tuple[str, bytes, str]]:
     """Path, content and error of what an archive in memory holds."""
-    found = inputs.unpack("all.zip", io.BytesIO(archive.read_bytes()))
+    found = inputs.unpack("all.zip", io.BytesIO(archive.read_bytes()), **options)
     return [(sound.path, content, sound.error) for sound, content in found]
 
 
-def test_an_archive_in_memory_is_unpacked_up_to_a_limit(tmp_path, monkeypatch):
-    monkeypatch.setattr(inputs, "MAX_UNPACKED_BYTES", 2500)
+def test_an_archive_in_memory_is_unpacked_up_to_a_limit(tmp_path):
     members = {"a.wav": bytes(1000), "b.wav": bytes(1000), "c.wav": bytes(1000), "d.zip": b""}
-    found = unpacked(pack(tmp_path / "all.zip", members))
+    found = unpacked(pack(tmp_path / "all.zip", members), most=2500)
     assert [path for path, _, _ in found] == [f"all.zip/{name}" for name in members]
     assert [len(content) for _, content, _ in found] == [1000, 1000, 0, 0]
-    assert [error[:14] for _, _, error in found] == ["", "", "comes after th", "is an archive "]
+    assert [error[:14] for _, _, error in found] == ["", "", "does not fit i", "is an archive "]
 
 
 def test_a_member_that_is_damaged_is_one_error_and_the_others_are_read(tmp_path):

@@ -73,7 +73,7 @@ def model(monkeypatch) -> StandIn:
     st.cache_resource.clear()
     stand_in = StandIn()
     monkeypatch.setattr(session, "plain_classifier", lambda: stand_in)
-    monkeypatch.setattr(session, "identity", lambda: "stand-in")
+    monkeypatch.setattr(session, "identity", lambda *, adapt: "stand-in")
     monkeypatch.setattr(hearing, "answer", stand_in.answer)
     monkeypatch.setattr(recording, "show", lambda one: st.text(f"open: {one.name}"))
     monkeypatch.setattr(many, "MOMENT", 0.0)
@@ -118,7 +118,7 @@ def test_each_recording_is_a_row_and_the_bad_one_says_why(model):
     assert list(table["File"]) == list(ANSWERS)
     assert list(table["Emotion"]) == [
         "Happy",
-        "Not sure: perhaps happy",
+        "Perhaps happy",
         "Sad",
         "No emotion to judge",
         "Could not be read",
@@ -247,7 +247,6 @@ def test_it_is_said_if_the_model_was_trained_on_these_clips(model):
     page = bring([Recording(name, b"", "fearful"), BROUGHT[2]])
     captions = " ".join(caption.value for caption in page.caption)
     assert "on which this model was trained" in captions
-    assert "0.614" in captions
 
 
 def test_the_downloads_are_the_table_of_the_command():
@@ -342,7 +341,10 @@ def test_a_report_on_many_tells_what_the_page_tells():
 def test_a_report_on_one_tells_the_answer_and_each_stretch():
     stretches = (Stretch(0, 2, said("sad", 0.8)), Stretch(2, 62, NOTHING))
     words = Reader(of_one("<b>.wav", stretches)).words
-    for part in ("<b>.wav", "Happy", "60% sure", "Very noisy", "0:00 – 0:02", "80%", "1:02"):
+    for part in (
+        *("<b>.wav", "Happy", "On average 60% happy", "Very noisy"),
+        *("0:00 – 0:02", "80%", "1:02"),
+    ):
         assert part in words
     assert of_one(stretches=stretches).count('height="12" fill=') == 1  # a pause has no colour
 

@@ -108,7 +108,7 @@ def test_a_failure_between_the_two_steps_is_undone(folder, monkeypatch) -> None:
     rename = Path.rename
 
     def fail_second(self: Path, target: Path) -> Path:
-        if ".new-" in self.name:
+        if ".new" in self.name:
             raise OSError(13, "Permission denied")
         return rename(self, target)
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as some
 import audio
 import corpora
 import inputs
+import limits
 import my_recordings
 from my_recordings import NotKeptError
 
@@ -110,7 +111,7 @@ def test_before_anything_is_kept_there_is_no_folder(folder):
 
 @pytest.mark.parametrize(("seconds", "found"), [(0.2, "0.2 s"), (3, "more than 2 s")])
 def test_too_short_or_too_long_is_refused(seconds, found, folder, monkeypatch):
-    monkeypatch.setattr(my_recordings, "MAX_SECONDS", 2.0)
+    monkeypatch.setattr(limits, "KEPT_SECONDS", 2)
     with pytest.raises(NotKeptError, match=rf"lasts {found}; 0.5 to 2 s"):
         my_recordings.keep(wav(seconds), voice="alice", emotion="angry")
     assert not folder.exists()

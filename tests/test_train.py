@@ -207,7 +207,7 @@ def test_a_failed_download_is_said(monkeypatch, capsys) -> None:
 
 
 def test_a_full_disk_is_said_and_the_model_stays(tiny_model, corpus, cache, capsys, monkeypatch):
-    def full(_: object) -> bytes:
+    def full(*_: object) -> bytes:
         raise OSError(28, "No space left on device", "network.tflite")
 
     monkeypatch.setattr(model_folder, "_convert", full)

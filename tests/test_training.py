@@ -113,6 +113,38 @@ def test_every_corpus_has_its_share_of_an_epoch() -> None:
     assert sorted(partner) == list(range(5))
 
 
+def test_a_reference_tells_how_a_voice_differs_from_others(monkeypatch) -> None:
+    table = pd.DataFrame(
+        [
+            ("low", "calm", "speech", -1.0),
+            ("low", "neutral", "speech", 1.0),
+            ("low", "angry", "speech", 12.0),
+            ("high", "calm", "speech", 3.0),
+            ("high", "neutral", "speech", 5.0),
+            ("high", "calm", "song", 60.0),
+            ("held out", "calm", "speech", 90.0),
+        ],
+        columns=["speaker", "emotion", "channel", "level"],
+    ).assign(corpus="one")
+    frames = np.repeat(table.level.to_numpy(np.float16), 10)[:, np.newaxis].repeat(264, axis=1)
+    packed = dataset.Packed(frames, np.arange(0, len(frames) + 1, 10)[np.newaxis])
+    material = training._Material("frames", table, packed, np.arange(6))
+    assert material.quiet == pytest.approx((1 + 3) / 2)  # calm speech and neutral speech
+    monkeypatch.setattr(training, "REFERENCE_CLIPS", 20_000)
+    rng = np.random.default_rng(0)
+    for share, low, high in ((1.0, 0 - 2, 4 - 2), (0.0, 12 / 3 - 80 / 6, 68 / 3 - 80 / 6)):
+        monkeypatch.setattr(training, "QUIET_SHARE", share)
+        assert material._draw_reference("low", rng) == pytest.approx(low, abs=0.5)
+        assert material._draw_reference("high", rng) == pytest.approx(high, abs=0.5)
+
+
+def test_without_quiet_speech_the_mean_stands_for_it(corpus, tmp_path) -> None:
+    packed = pack(extract(corpus, tmp_path, [()]), tmp_path / "frames.npy")
+    table = extract(corpus, tmp_path, [()]).table
+    material = training._Material("frames", table, packed, np.arange(len(table)))
+    np.testing.assert_array_equal(material.quiet, material.mean)
+
+
 def test_the_temperature_calibrates() -> None:
     rng = np.random.default_rng(0)
     logits = rng.standard_normal((4000, 3))

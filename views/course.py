@@ -15,7 +15,7 @@ from classifier import EmotionClassifier, Prediction, Segment, settle_pauses
 from views import playing
 from views.session import Recording
 from views.text import Course as Text
-from views.text import clock, headline
+from views.text import brief, clock
 
 
 class Stretch(NamedTuple):
@@ -57,6 +57,18 @@ def chart(segments: Sequence[Segment], emotions: Sequence[str], *, seconds: floa
     settled = settle_pauses(segments)
     shares = np.array([list(segment.prediction.probabilities.values()) for segment in settled])
     return charts.course_chart(edges(segments), shares, emotions, seconds=seconds, title=Text.SHARE)
+
+
+def is_mixed(said: Prediction, found: Sequence[Stretch]) -> bool:
+    """Tell whether a recording as a whole is doubtful because its parts differ.
+
+    That is, whether most of what was heard in it is not doubtful by itself.
+    """
+    seconds = {True: 0.0, False: 0.0}
+    for stretch in found:
+        if stretch.prediction.emotion:
+            seconds[stretch.prediction.uncertain] += stretch.end - stretch.start
+    return said.uncertain and seconds[False] > seconds[True]
 
 
 def totals(found: Sequence[Stretch]) -> dict[str, str]:
@@ -110,11 +122,8 @@ def choose(recording: Recording, found: Sequence[Stretch]) -> Stretch | None:
     start, end = clock(chosen.start), clock(chosen.end)
     with st.container(key="slice"):
         st.markdown(Text.SLICE.format(start=start, end=end, emotion=words(chosen.prediction)))
-        playing.show(
-            recording,
-            alt=Text.PLAYER.format(start=start, end=end),
-            stretch=(chosen.start, chosen.end),
-        )
+        alt = Text.PLAYER.format(start=start, end=end)
+        playing.show_stretch(recording, chosen.start, chosen.end, alt=alt)
     return chosen
 
 
@@ -125,8 +134,4 @@ def on_clock(seconds: float) -> datetime.time:
 
 def words(prediction: Prediction) -> str:
     """Return what is heard in a stretch, in a word or two."""
-    if prediction.emotion is None:
-        return Text.PAUSE
-    if prediction.uncertain:
-        return Text.PERHAPS.format(emotion=prediction.emotion)
-    return headline(prediction)
+    return Text.PAUSE if prediction.emotion is None else brief(prediction)

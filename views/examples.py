@@ -6,11 +6,11 @@ anything by it.
 """
 
 import functools
-import io
 
 import numpy as np
 
 from audio import SAMPLE_RATE
+from views.playing import wav
 
 #: Where vowels resonate, in Hz: the first three formants of some.
 _VOWELS = np.array(
@@ -28,7 +28,7 @@ GENTLE: Manner = (110, 1.2, 2.6, -14, 0.05)
 @functools.cache
 def short(manner: Manner, seed: int = 0) -> bytes:
     """Return a WAV of four seconds in one manner."""
-    return _wav(babble(4.0, manner, seed=seed))
+    return wav(babble(4.0, manner, seed=seed))
 
 
 @functools.cache
@@ -39,7 +39,7 @@ def long() -> bytes:
         babble(11.0, manner, seed=seed)
         for seed, manner in enumerate((GENTLE, LIVELY, GENTLE, LIVELY))
     ]
-    return _wav(np.concatenate([part for voice in parts for part in (voice, pause)][:-1]))
+    return wav(np.concatenate([part for voice in parts for part in (voice, pause)][:-1]))
 
 
 def babble(seconds: float, manner: Manner, *, seed: int) -> np.ndarray:
@@ -69,11 +69,3 @@ def babble(seconds: float, manner: Manner, *, seed: int) -> np.ndarray:
     voice *= stress * syllables * phrases
     voice *= level / np.abs(voice).max()
     return (voice + 2e-4 * rng.standard_normal(len(time))).astype(np.float32)
-
-
-def _wav(waveform: np.ndarray) -> bytes:
-    import soundfile
-
-    file = io.BytesIO()
-    soundfile.write(file, waveform, SAMPLE_RATE, format="WAV")
-    return file.getvalue()

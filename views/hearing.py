@@ -1,4 +1,4 @@
-"""What the models have heard in recordings, remembered by content for all visits of the server.
+"""What the models have heard in recordings, remembered by content for as long as a visit needs it.
 
 The script itself listens. Wherever a click interrupts it, the next run goes on from there.
 """
@@ -7,14 +7,15 @@ import itertools
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from weakref import WeakValueDictionary
 
 import numpy as np
 import streamlit as st
 
 import audio
-from classifier import MAX_WHOLE_SECONDS, Prediction, Segment
+from classifier import MAX_WHOLE_SECONDS, EmotionClassifier, Prediction, Segment
 from sketch import PIECE_SAMPLES, Sketcher
-from views import session
+from views import session, turns
 from views.session import Recording
 
 Answer = Prediction | str  # what the model says of a recording, or why it cannot be heard
@@ -44,33 +45,54 @@ def known(recording: Recording) -> Answer | None:
     return recording.error or heard(recording).answer
 
 
-def answer(recording: Recording, *, progress: Callable[[float], None] | None = None) -> Answer:
+def answer(
+    recording: Recording,
+    *,
+    adapt: bool | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> Answer:
     """Return the answer about a recording, and listen to what was not heard yet.
 
     Args:
         recording: any.
+        adapt: as in `session.classifier`.
         progress: called with the share that is done, from 0 to 1, during long recordings.
+
+    Raises:
+        turns.BusyError: too many others are listened to.
     """
     if recording.error:
         return recording.error
-    found = heard(recording)
+    found = heard(recording, adapt=adapt)
     with found.lock:
         if found.answer is None:
+            turns.listening.check()
             try:
-                found.answer = _listen(recording, found, progress)
+                found.answer = _listen(session.classifier(adapt=adapt), recording, found, progress)
             except audio.AudioError as error:
                 found.answer = str(error).removeprefix("the sound: ")
     return found.answer
 
 
-def heard(recording: Recording) -> Heard:
-    """Return what the model, adapted or not, has heard of a recording."""
-    key = session.identity(), recording.digest
-    # In the session, too: others may bring more than the server remembers.
+def heard(recording: Recording, *, adapt: bool | None = None) -> Heard:
+    """Return what the model has heard of a recording, adapted as in `session.classifier`."""
+    key = session.identity(adapt=adapt), recording.digest
     places = st.session_state.setdefault("heard", {})
     if key not in places:
-        places[key] = _remembered(*key)
+        places[key] = _remembered().setdefault(key, Heard())
     return places[key]
+
+
+def cut(content: bytes, start: float, end: float) -> np.ndarray:
+    """Return the waveform of a stretch (seconds) of a recording; what follows is not decoded."""
+    first, last = (round(seconds * audio.SAMPLE_RATE) for seconds in (start, end))
+    pieces, place = [], 0
+    for piece in audio.stream(content, seconds=MAX_WHOLE_SECONDS):
+        pieces.append(piece[max(0, first - place) : last - place])
+        place += len(piece)
+        if place >= last:
+            break
+    return np.concatenate(pieces)
 
 
 def forget(digests: set[str]) -> None:
@@ -79,24 +101,27 @@ def forget(digests: set[str]) -> None:
     st.session_state["heard"] = {key: found for key, found in places.items() if key[1] in digests}
 
 
-# Were the answer itself cached, Streamlit would draw its progress again at each rerun.
-@st.cache_resource(max_entries=500, show_spinner=False)
-def _remembered(identity: str, digest: str) -> Heard:
-    return Heard()
+@st.cache_resource(show_spinner=False)
+def _remembered() -> WeakValueDictionary[tuple[str, str], Heard]:
+    """Return what any visit still knows: of hours of sound it is too much to keep for long."""
+    return WeakValueDictionary()
 
 
 def _listen(
-    recording: Recording, found: Heard, progress: Callable[[float], None] | None
+    classifier: EmotionClassifier,
+    recording: Recording,
+    found: Heard,
+    progress: Callable[[float], None] | None,
 ) -> Prediction:
-    classifier = session.classifier()
     pieces = audio.stream(recording.content, seconds=PIECE_SECONDS, progress=progress)
-    first = next(pieces)
-    if len(first) <= MAX_WHOLE_SECONDS * audio.SAMPLE_RATE:
-        return classifier.classify_waveform(first)
+    with turns.listening:
+        first = next(pieces)
+        if len(first) <= MAX_WHOLE_SECONDS * audio.SAMPLE_RATE:
+            return classifier.classify_waveform(first)
     # The last segment is heard again: it need not have been in step with the others.
     start = found.segments[-1].start if found.segments else 0.0
     rest = _behind(itertools.chain([first], pieces), round(start * audio.SAMPLE_RATE), found)
-    for segment in classifier.stream_segments(rest):
+    for segment in turns.listening.share(classifier.stream_segments(rest)):
         segment = replace(segment, start=start + segment.start, end=start + segment.end)
         if found.segments and found.segments[-1].start == segment.start:
             found.segments.pop()

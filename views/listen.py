@@ -8,17 +8,20 @@ from pathlib import PurePath
 from typing import Literal
 
 import streamlit as st
+from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 import audio
 import charts
 import corpora
 import inputs
+import limits
 from classifier import MAX_WHOLE_SECONDS
-from views import examples, hearing, many, recording, session
+from views import examples, hearing, many, microphone, recording, session, voice
 from views.session import Recording
 from views.text import Listen as Text
-from views.text import Page
+from views.text import Page, Voice
 
 COMMON = (".wav", ".mp3", ".m4a", ".flac", ".ogg", ".opus", ".webm", ".aiff")  # named first
 LISTS = (".zip", ".csv")
@@ -39,14 +42,16 @@ def page() -> None:
     if not session.recordings():
         intro.markdown(Text.INTRO.format(count=len(labels)))
     ask_for_recordings()
+    offer = st.empty()  # likewise; what it held is gone before a long recording is heard
     found = session.recordings()
     if len(found) > 1:
         many.show(found)
     elif found:
         recording.show(found[0])
     else:
-        offer_examples()
-        show_promises(labels)
+        with offer.container():
+            offer_examples()
+            show_promises(labels)
 
 
 def ask_for_recordings() -> None:
@@ -61,18 +66,16 @@ def ask_for_recordings() -> None:
                 st.caption(Text.FOLDER_HINT)
             if session.recordings():
                 st.button(Text.CLEAR, on_click=clear, icon=":material/restart_alt:", key="clear")
-    record.audio_input(
-        Text.RECORD,
-        sample_rate=48_000,
-        key=f"record-{number}",
-        on_change=take_voice,
-        args=(f"record-{number}",),
-    )
+    with record:
+        microphone.show(Text.RECORD, key=f"record-{number}", on_change=take_voice)
+        with st.expander(Voice.NAME, icon=":material/record_voice_over:"):
+            voice.show()
     if not session.recordings():
         st.caption(
             Text.LIMITS.format(
                 megabytes=st.get_option("server.maxUploadSize"),
-                hours=audio.MAX_SECONDS / 3600,
+                hours=limits.RECORDING_HOURS,
+                visit=limits.VISIT_MB,
                 whole=MAX_WHOLE_SECONDS,
             )
         )
@@ -109,30 +112,55 @@ def take_files(key: str) -> None:
     """Take what an uploader holds in the place of what it held."""
     found: list[Recording] = []
     labels: dict[PurePath, str] = {}
+    lists: list[str] = []
+    room = session.room(key)
     for file in st.session_state[key]:
+        if not isinstance(file, UploadedFile):  # gone with a server that was started again
+            continue
         ending = PurePath(file.name).suffix.lower()
+        if file.size > room:
+            found.append(too_much(file.name))
+            drop(file)
+            continue
+        room -= file.size
         if ending == ".zip":
-            found += unpack(file)
+            members = unpack(file, room)
+            room -= sum(len(one.content) for one in members)
+            found += members
         elif ending == ".csv":
             try:
                 listed = corpora.parse_list(file.name, io.BytesIO(file.getvalue()), labelled=False)
                 labels |= {PurePath(path): emotion for path, emotion, _ in listed if emotion}
+                lists.append(file.name)
             except corpora.CorpusError as error:
                 reason = str(error).removeprefix(file.name).lstrip(", ")
                 found.append(Recording(file.name, b"", error=reason))
         else:
             label = inputs.read_label(file.name, file.name)
             found.append(Recording(file.name, file.getvalue(), label or None))
-    if labels and not found:
-        found = [Recording(PurePath(path).name, b"", error=Text.NOT_HERE) for path in labels]
-    take(key, [labelled(one, labels) for one in found])
+    named = [labelled(one, labels) for one in found]
+    if lists and all(new is old for new, old in zip(named, found, strict=True)):
+        named.append(Recording(", ".join(lists), b"", error=Text.NO_MATCH))
+    take(key, named)
 
 
-def unpack(archive: UploadedFile) -> list[Recording]:
-    """Return the recordings in a zip archive; of what cannot be read, the reason."""
+def too_much(name: str) -> Recording:
+    """Return what stands in the place of a sound that does not fit into the visit's memory."""
+    return Recording(name, b"", error=inputs.TOO_MUCH)
+
+
+def drop(file: UploadedFile) -> None:
+    """Free the memory of an upload, which lasts as long as its widget otherwise."""
+    context = get_script_run_ctx()
+    if context and isinstance(context.uploaded_file_mgr, MemoryUploadedFileManager):
+        context.uploaded_file_mgr.remove_file(context.session_id, file.file_id)
+
+
+def unpack(archive: UploadedFile, room: int) -> list[Recording]:
+    """Return the recordings in a zip archive, some bytes at most; of the others, the reason."""
     return [
         Recording(sound.path, content, sound.label or None, sound.error)
-        for sound, content in inputs.unpack(archive.name, archive)
+        for sound, content in inputs.unpack(archive.name, archive, most=room)
     ]
 
 
@@ -148,10 +176,14 @@ def labelled(one: Recording, labels: dict[PurePath, str]) -> Recording:
 
 def take_voice(key: str) -> None:
     """Take what the microphone recorded in the place of what it recorded before."""
-    sound: UploadedFile | None = st.session_state[key]
-    number = int(key.rpartition("-")[2])
-    name = f"{Text.RECORDED} {number + 1}" if number else Text.RECORDED
-    take(key, [Recording(name, sound.getvalue())] if sound else [])
+    sound = st.session_state[key]
+    found = []
+    if isinstance(sound, UploadedFile):
+        number = int(key.rpartition("-")[2])
+        name = f"{Text.RECORDED} {number + 1}" if number else Text.RECORDED
+        fits = sound.size <= session.room(key)
+        found = [Recording(name, sound.getvalue()) if fits else too_much(name)]
+    take(key, found)
 
 
 def take_example(kind: str) -> None:

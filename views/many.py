@@ -23,7 +23,8 @@ from views.hearing import Answer
 from views.report import Judged
 from views.session import Recording
 from views.text import Many as Text
-from views.text import Page, headline, plain, sentence
+from views.text import Page, brief, plain, sentence
+from views.turns import BusyError
 
 MOMENT = 1.0  # seconds of work until the page shows what has come of it
 MEDIA_TYPES = {
@@ -60,8 +61,8 @@ def show(recordings: list[Recording]) -> None:
         if judged:
             show_distribution(judged)
             show_evaluation(judged)
-            chosen = show_table(judged)
             show_downloads(judged, left_out=len(waiting))
+            chosen = show_table(judged)  # last: what it opens comes below it
     if chosen is not None:
         recording.show(done[chosen])
     if move:
@@ -132,6 +133,8 @@ def work(waiting: Sequence[Recording], move: Move) -> None:
         start = time.monotonic()
         try:
             hearing.answer(one, progress=partial(move, number))
+        except BusyError:
+            raise
         except Exception as error:  # a surprise in one must not cost the others their answers
             hearing.heard(one).answer = Text.FAILED.format(error=error)
         seconds, size = st.session_state.get(PACE, (0.0, 0))
@@ -170,7 +173,8 @@ def show_evaluation(judged: Sequence[Judged]) -> None:
             strict=True,
         ):
             column.metric(title, value, help=hint)
-        st.caption(plain(" ".join(results.caveats(counted, manifest))))
+        for caveat in results.caveats(counted, manifest)[:1]:  # the others are under The model
+            st.caption(plain(caveat))
         closer = st.expander(Text.BY_EMOTION, on_change="rerun", key="by_emotion")
         if closer.open:
             with closer:
@@ -200,22 +204,22 @@ def show_table(judged: Sequence[Judged]) -> int | None:
         Text.FILTER, sorted(met, key=order.index), selection_mode="multi", key="filter"
     )
     numbers = [i for i, found in enumerate(judged) if not wanted or kinds(*found) & set(wanted)]
-    columns = [Text.DOT, Text.FILE, Text.EMOTION, Text.CONFIDENCE, Text.LABEL, Text.NOTE]
+    columns = [Text.DOT, Text.EMOTION, Text.CONFIDENCE, Text.LABEL, Text.FILE, Text.NOTE]
     if not any(file.label for file, _ in judged):
         columns.remove(Text.LABEL)
     st.caption(Text.TABLE_HINT)
     state = st.dataframe(
         pd.DataFrame([row(*judged[number]) for number in numbers], columns=columns),
         hide_index=True,
-        column_config={
-            Text.DOT: st.column_config.ImageColumn("", width=30),
-            Text.FILE: st.column_config.Column(width=230),
-            Text.EMOTION: st.column_config.Column(width=185),
+        column_config={  # as many as a phone is wide for, the answer first
+            Text.DOT: st.column_config.ImageColumn("", width=28),
+            Text.EMOTION: st.column_config.Column(width=130),
             Text.CONFIDENCE: st.column_config.ProgressColumn(
-                format="%.0f%%", min_value=0, max_value=100, width=120
+                format="%.0f%%", min_value=0, max_value=100, width=90
             ),
-            Text.LABEL: st.column_config.Column(width=90),
-            Text.NOTE: st.column_config.Column(width=300),
+            Text.LABEL: st.column_config.Column(width=80),
+            Text.FILE: st.column_config.Column(width=280),
+            Text.NOTE: st.column_config.Column(width=250),
         },
         on_select="rerun",
         selection_mode="single-cell",
@@ -242,7 +246,7 @@ def row(file: Input, said: Answer) -> dict[str, str | float | None]:
         dot, emotion, confidence, note = "", Page.UNREADABLE, None, said
     else:
         dot = charts.dot_url(said.emotion) if said.emotion else ""
-        emotion, confidence, note = headline(said), 100 * said.confidence, said.warning
+        emotion, confidence, note = brief(said), 100 * said.confidence, said.warning
     return {
         Text.DOT: dot,
         Text.FILE: file.path,

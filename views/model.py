@@ -288,10 +288,14 @@ def interval_chart(records: list[Record]) -> alt.LayerChart:
         shape=alt.Shape(
             "protocol",
             scale=alt.Scale(domain=order, range=["circle", "diamond", "square"][: len(order)]),
-            legend=alt.Legend(title=None, orient="top", direction="vertical"),
+            legend=alt.Legend(
+                title=None, orient="top", direction="vertical", labelColor=charts.TEXT_COLOR
+            ),
         ),
     )
-    return (lines + points).properties(height=80 + 30 * len(table))
+    return (
+        (lines + points).properties(height=80 + 30 * len(table)).configure_axis(**charts.AXIS_TEXT)
+    )
 
 
 def f1_chart(scores: dict[str, float], other: dict[str, float]) -> alt.LayerChart:
@@ -314,7 +318,7 @@ def f1_chart(scores: dict[str, float], other: dict[str, float]) -> alt.LayerChar
         x=x, color=alt.Color("color", scale=None)
     )
     lines = base.mark_tick(color=charts.TEXT_COLOR, thickness=2, size=22).encode(x="other")
-    return (bars + lines).properties(height=28 * len(table) + 30)
+    return (bars + lines).properties(height=28 * len(table) + 30).configure_axis(**charts.AXIS_TEXT)
 
 
 def reliability_chart(curve: list[dict[str, float]]) -> alt.LayerChart:
@@ -335,7 +339,7 @@ def reliability_chart(curve: list[dict[str, float]]) -> alt.LayerChart:
         size=alt.Size("clips", scale=alt.Scale(range=[15, 260]), legend=None),
         tooltip=["clips", percent_tip("confidence"), percent_tip("accuracy")],
     )
-    return (ideal + line + points).properties(height=320)
+    return (ideal + line + points).properties(height=320).configure_axis(**charts.AXIS_TEXT)
 
 
 def voices_chart(shares: dict[str, float]) -> alt.Chart:
@@ -349,6 +353,7 @@ def voices_chart(shares: dict[str, float]) -> alt.Chart:
             tooltip=["voice", percent_tip("right")],
         )
         .properties(height=80)
+        .configure_axis(**charts.AXIS_TEXT)
     )
 
 

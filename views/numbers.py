@@ -13,7 +13,7 @@ import charts
 import explain
 import features
 from classifier import MAX_WHOLE_SECONDS, EmotionClassifier, Prediction
-from views import session
+from views import hearing, session
 from views.text import Numbers as Text
 from views.text import percent, plain
 
@@ -83,7 +83,7 @@ def explanation(
     _content: bytes,
 ) -> Explanation:
     """Return what is shown of a stretch of a recording; `model` and `digest` tell which ones."""
-    waveform = stretch(_content, start, end)
+    waveform = hearing.cut(_content, start, end)
     prediction = _classifier.classify_waveform(waveform)
     heard = prediction.emotion is not None
     return Explanation(
@@ -93,18 +93,6 @@ def explanation(
         envelope(waveform),
         len(waveform) / audio.SAMPLE_RATE,
     )
-
-
-def stretch(content: bytes, start: float, end: float) -> np.ndarray:
-    """Return a stretch of a recording, (samples,); what follows it is not even decoded."""
-    first, last = (round(seconds * audio.SAMPLE_RATE) for seconds in (start, end))
-    pieces, place = [], 0
-    for piece in audio.stream(content, seconds=MAX_WHOLE_SECONDS):
-        pieces.append(piece[max(0, first - place) : last - place])
-        place += len(piece)
-        if place >= last:
-            break
-    return np.concatenate(pieces)
 
 
 def envelope(waveform: np.ndarray) -> pd.DataFrame:
@@ -279,7 +267,7 @@ def moments_chart(
         rows.append(alt.layer(*(layer.encode(x=x) for layer in layers)).properties(height=height))
     # By itself Streamlit stretches no chart that has layers within rows.
     fit = alt.AutoSizeParams(type="fit-x", contains="padding")
-    return alt.vconcat(*rows, spacing=6, autosize=fit)
+    return alt.vconcat(*rows, spacing=6, autosize=fit).configure_axis(**charts.AXIS_TEXT)
 
 
 def distance_chart(distances: np.ndarray, labels: tuple[str, ...]) -> alt.LayerChart:
@@ -318,7 +306,11 @@ def distance_chart(distances: np.ndarray, labels: tuple[str, ...]) -> alt.LayerC
     texts = base.mark_text(color=charts.TEXT_COLOR, fontSize=12).encode(
         text=alt.Text("times", format=".1f")
     )
-    return (squares + frames + texts).properties(height=70 + 30 * len(names))
+    return (
+        (squares + frames + texts)
+        .properties(height=70 + 30 * len(names))
+        .configure_axis(**charts.AXIS_TEXT)
+    )
 
 
 def group_chart(number: int, clip: np.ndarray, others: dict[str, np.ndarray]) -> alt.LayerChart:
@@ -359,4 +351,4 @@ def group_chart(number: int, clip: np.ndarray, others: dict[str, np.ndarray]) ->
         .mark_rule(color=charts.TEXT_COLOR, opacity=0.4)
         .encode(y="value:Q")
     )
-    return (zero + drawn + points).properties(height=220)
+    return (zero + drawn + points).properties(height=220).configure_axis(**charts.AXIS_TEXT)

@@ -12,8 +12,9 @@ from classifier import EmotionClassifier, Prediction, Segment, settle_pauses
 from inputs import Input
 from sketch import Sketch, Sketcher
 from views import course, hearing, numbers, playing, report, session, teach
+from views.course import Stretch
 from views.session import Recording
-from views.text import Course, clock, details, headline, percent, plain, sentence
+from views.text import Course, Voice, clock, details, headline, percent, plain, sentence
 from views.text import Recording as Text
 
 STOPPED = "stopped_listening"  # digests of recordings that are not to be heard further
@@ -32,14 +33,15 @@ def show(recording: Recording) -> None:
         if not found.segments:
             return
         said = classifier.summarise(found.segments)
+    stretches = course.stretches(classifier, found.segments) if found.segments else []
     with st.container(key="recording", border=True):
-        show_answer(recording, said)
-        if found.segments:
-            show_course(recording, classifier, found)
+        show_answer(recording, said, stretches)
+        if stretches:
+            show_course(recording, classifier, found, stretches)
         else:
             show_sound(recording)
             show_more(recording, said)
-        show_downloads(recording, said, found)
+        show_downloads(recording, said, found, stretches)
 
 
 def listen(recording: Recording) -> hearing.Answer | None:
@@ -91,14 +93,23 @@ def show_stopped(recording: Recording, segments: Sequence[Segment]) -> None:
         )
 
 
-def show_answer(recording: Recording, said: Prediction) -> None:
-    """Show the emotion in words, the player, warnings, and all probabilities."""
+def show_answer(recording: Recording, said: Prediction, stretches: Sequence[Stretch]) -> None:
+    """Show the emotion in words, the player, warnings, and all probabilities.
+
+    Where a voice is known, what the answer would be at the other position of the switch, too.
+    """
+    other = hear_otherwise(recording)
+    title = Voice.WITHOUT if session.adapted() else Voice.WITH
     answer, bars = st.columns(2, gap="medium")
     with answer:
         name = recording.name
         if recording.label:
             name = f"{name} · {Text.LABELLED.format(emotion=recording.label)}"
-        st.html(charts.verdict(name, headline(said), details(said), said.emotion))
+        words = headline(said, mixed=course.is_mixed(said, stretches))
+        sure = details(said, average=bool(stretches))
+        st.html(charts.verdict(name, words, sure, said.emotion))
+        if other:
+            st.html(charts.aside(title, headline(other), details(other), other.emotion))
         playing.show(recording, alt=Text.PLAYER)
         if said.warning:
             st.warning(plain(sentence(said.warning)), icon=":material/warning:")
@@ -106,9 +117,24 @@ def show_answer(recording: Recording, said: Prediction) -> None:
         values = {emotion: percent(share) for emotion, share in said.probabilities.items()}
         with bars.container(key="probabilities"):
             st.vega_lite_chart(
-                charts.probability_chart(said.probabilities, values),
+                charts.probability_chart(
+                    said.probabilities, values, other.probabilities if other else {}
+                ),
                 alt=Text.PROBABILITIES.format(values=", ".join(map(" ".join, values.items()))),
             )
+            if other:
+                st.caption(Voice.LINES)
+
+
+def hear_otherwise(recording: Recording) -> Prediction | None:
+    """Return the answer at the other position of the switch, if a voice is known.
+
+    Not of a longer recording, which takes its time: the switch is there for that.
+    """
+    if not session.known_voice() or hearing.heard(recording).segments:
+        return None
+    said = hearing.answer(recording, adapt=not session.adapted())
+    return said if isinstance(said, Prediction) else None
 
 
 def show_sound(recording: Recording) -> None:
@@ -136,10 +162,14 @@ def draw(recording: Recording) -> Sketch:
 
 
 @st.fragment
-def show_course(recording: Recording, classifier: EmotionClassifier, found: hearing.Heard) -> None:
+def show_course(
+    recording: Recording,
+    classifier: EmotionClassifier,
+    found: hearing.Heard,
+    stretches: Sequence[Stretch],
+) -> None:
     """Show how emotion changes, between waveform and spectrogram; let a stretch be chosen."""
     st.subheader(Course.TITLE, anchor=False)
-    stretches = course.stretches(classifier, found.segments)
     with st.container(key="picture"):
         key = session.identity(), recording.digest, len(found.segments)
         seconds, chart = course_picture(*key, found, classifier.labels)
@@ -176,8 +206,9 @@ def show_more(
     if said.emotion is None:
         return
     start, end = stretch or (None, None)
-    with st.expander(Text.TEACH, icon=":material/school:"):
-        teach.offer(recording, said, start=start, end=end)
+    if session.teaching():
+        with st.expander(Text.TEACH, icon=":material/school:"):
+            teach.offer(recording, said, start=start, end=end)
     closer = st.expander(
         Text.NUMBERS, icon=":material/query_stats:", on_change="rerun", key="numbers"
     )
@@ -186,16 +217,15 @@ def show_more(
             numbers.show(session.classifier(), recording.content, start=start or 0.0, end=end)
 
 
-def show_downloads(recording: Recording, said: Prediction, found: hearing.Heard) -> None:
+def show_downloads(
+    recording: Recording, said: Prediction, found: hearing.Heard, stretches: Sequence[Stretch]
+) -> None:
     """Offer a report and, of a longer recording, the table of its segments."""
-    classifier = session.classifier()
-    manifest = classifier.manifest
+    manifest = session.plain_classifier().manifest
 
     def report_file() -> str:
-        if not found.segments:
-            return report.of_one(recording.name, said, draw(recording), [], manifest)
-        stretches = course.stretches(classifier, found.segments)
-        return report.of_one(recording.name, said, found.sketcher.sketch(), stretches, manifest)
+        sound = found.sketcher.sketch() if stretches else draw(recording)
+        return report.of_one(recording.name, said, sound, stretches, manifest)
 
     def table_file() -> str:
         file = Input(recording.name, recording.name, label=recording.label or "")
@@ -207,7 +237,7 @@ def show_downloads(recording: Recording, said: Prediction, found: hearing.Heard)
 
     with st.container(horizontal=True, key="take_along"):
         download(Text.REPORT, report_file, "html", "text/html")
-        if found.segments:
+        if stretches:
             download(Course.CSV, table_file, "csv", "text/csv")
 
 

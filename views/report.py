@@ -18,7 +18,7 @@ from classifier import Prediction
 from corpora import EMOTIONS
 from inputs import Input
 from sketch import Sketch
-from views.course import Stretch, words
+from views.course import Stretch, is_mixed, words
 from views.hearing import Answer
 from views.text import Page, clock, details, headline, percent, sentence
 from views.text import Report as Text
@@ -54,7 +54,8 @@ def of_one(
     return _render(
         name,
         manifest,
-        answer=_line(prediction) | {"details": details(prediction)},
+        answer=_line(prediction, mixed=is_mixed(prediction, stretches))
+        | {"details": details(prediction, average=bool(stretches))},
         probabilities=[_bar(emotion, percent(share), share) for emotion, share in shares],
         sound=_picture(sound, stretches),
         rows_title=Text.COURSE,
@@ -140,11 +141,11 @@ def _render(title: str, manifest: Mapping[str, Any], **parts: Any) -> str:
     )
 
 
-def _line(answer: Answer) -> Part:
-    """Return an answer as a line of a list."""
+def _line(answer: Answer, *, mixed: bool = False) -> Part:
+    """Return an answer as a line of a list; `mixed` as in `headline`."""
     if isinstance(answer, str):
         return {"headline": Page.UNREADABLE, "note": sentence(answer)}
-    line = {"headline": headline(answer), "note": sentence(answer.warning)}
+    line = {"headline": headline(answer, mixed=mixed), "note": sentence(answer.warning)}
     if answer.emotion is None:
         return line
     shares = answer.probabilities.items()

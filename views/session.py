@@ -6,18 +6,27 @@ closed or reloaded. Audio stays in memory. Nothing that a visitor names is used 
 
 import gc
 import hashlib
+import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import streamlit as st
+from starlette.formparsers import MultiPartParser
 
+import limits
 from classifier import EmotionClassifier
 from model_folder import MANIFEST
+from views.microphone import OWN_MACHINE
 from views.text import Page
 
 MODEL_FOLDER = Path(__file__).parent.parent / "model"
 SHIPPED = ("frames", "vector")  # the default first
+
+TEACHING = "PAGE_TEACHING"  # environment variable, 'on' or 'off'
+
+# Streamlit's server would write uploads of more than 1 MB into a temporary file.
+MultiPartParser.spool_max_size = limits.UPLOAD_MB * 2**20
 
 # Keys of widgets whose values others read.
 MODEL = "model"  # name of the chosen model, also in the address
@@ -56,6 +65,22 @@ def sources() -> dict[str, list[Recording]]:
     return st.session_state.setdefault("recordings", {})
 
 
+def room(source: str) -> int:
+    """Return how many bytes a source may bring, in the place of what it brought before."""
+    others = [one for name, found in sources().items() if name != source for one in found]
+    held = sum(len(one.content) for one in (*others, *known_voice()))
+    return limits.VISIT_MB * 2**20 - held
+
+
+def teaching() -> bool:
+    """Tell whether visitors may keep recordings, delete them, and train on them.
+
+    As `TEACHING` says; otherwise where nobody but this machine reaches the page.
+    """
+    wish = os.environ.get(TEACHING)
+    return wish == "on" if wish else st.get_option("server.address") in OWN_MACHINE
+
+
 def model_folders() -> list[Path]:
     """Return the folders of the models to choose from: shipped ones, then those trained here."""
     own = sorted(manifest.parent for manifest in MODEL_FOLDER.glob(f"[!.]*/{MANIFEST}"))
@@ -74,30 +99,33 @@ def plain_classifier() -> EmotionClassifier:
     Raises:
         ModelError: its folder is missing or damaged.
     """
-    folder = chosen_model()
-    return _load(str(folder), _version(folder))
+    return load(chosen_model())
 
 
-def classifier() -> EmotionClassifier:
-    """Return the chosen model, adapted to the known voice where that is wanted.
+def classifier(*, adapt: bool | None = None) -> EmotionClassifier:
+    """Return the chosen model, adapted to the known voice or not.
+
+    Args:
+        adapt: whether it is; by default as the visitor has switched it.
 
     Raises:
         ModelError: its folder is missing or damaged.
     """
     plain = plain_classifier()
-    if not adapted():
+    if not (adapted() if adapt is None else adapt):
         return plain
     kept = st.session_state.setdefault("adapted_classifiers", {})
-    key = identity(plain=True)
+    key = identity(adapt=True)
     if key not in kept:
         kept[key] = plain.adapted_to([reference.content for reference in known_voice()])
     return kept[key]
 
 
-def identity(*, plain: bool = False) -> str:
-    """Return what tells the answers of `classifier` or `plain_classifier` from those of others."""
+def identity(*, adapt: bool | None = None) -> str:
+    """Return what tells the answers of such a `classifier` from those of others."""
     parts = sorted(plain_classifier().manifest["files"].items())
-    voice = [] if plain or not adapted() else [part.digest for part in known_voice()]
+    adapt = adapted() if adapt is None else adapt
+    voice = [part.digest for part in known_voice()] if adapt else []
     return hashlib.sha256(repr((parts, voice)).encode()).hexdigest()
 
 
@@ -117,6 +145,15 @@ def adapted() -> bool:
     return bool(known_voice()) and st.session_state.get(ADAPT, True)
 
 
+def load(folder: Path) -> EmotionClassifier:
+    """Return a model, loaded once for all visits of the server.
+
+    Raises:
+        ModelError: its folder is missing or damaged.
+    """
+    return _load(str(folder), _version(folder))
+
+
 def _version(folder: Path) -> tuple[int, int] | None:
     """Return what changes when training replaces the model: its manifest's time and size."""
     try:
@@ -128,7 +165,7 @@ def _version(folder: Path) -> tuple[int, int] | None:
 
 @st.cache_resource(max_entries=6, show_spinner=Page.LOADING)
 def _load(folder: str, version: tuple[int, int] | None) -> EmotionClassifier:
-    """Load a version of a model once for all sessions of the server."""
+    """Load a version of a model."""
     model = EmotionClassifier.load(folder)
     gc.collect()
     gc.freeze()  # Streamlit searches the whole heap after each run: 0.1 s that all visitors wait

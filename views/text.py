@@ -40,10 +40,13 @@ class Page:
 
     SURE = "{percent} sure"
     NOT_SURE = "Not sure: perhaps {emotion}"
+    PERHAPS = "Perhaps {emotion}"
     NOT_SURE_DETAIL = "only {percent} sure"
     RUNNER_UP = "{points:.0f} points ahead of {emotion}"
     NOTHING = "No emotion to judge"
     UNREADABLE = "Could not be read"
+    BUSY = "Many people are being served right now. Nothing is lost: try again in a moment."
+    AGAIN = "Try again"
 
 
 class Listen:
@@ -53,19 +56,24 @@ class Listen:
         "Upload recordings of speech or record your own voice, and see which of {count} emotions "
         "each one carries. Every answer says how sure it is, and says so when it is not."
     )
-    UPLOAD = "Drop recordings, folders or zip archives here"
+    UPLOAD = "Upload or drop recordings, folders, zip archives"
     LIMITS = (
         "WAV, FLAC, OGG, Opus, MP3, M4A, WebM, AIFF and more; up to {megabytes} MB and {hours:g} "
-        "hours each. A few seconds of one person speaking work best; of what lasts longer than "
-        "{whole:g} seconds, you see how emotion changes over time."
+        "hours each, {visit} MB in all. A few seconds of one person speaking work best; of what "
+        "lasts longer than {whole:g} seconds, you see how emotion changes over time."
     )
     RECORD = "Record your voice"
+    NO_MICROPHONE = (
+        ":material/mic_off: Browsers give the microphone only to pages that begin with https://, "
+        "and this one does not. Record with another app, and upload that."
+    )
     RECORDED = "Your recording"
     FOLDER = "Choose a folder"
     FOLDER_HINT = (
         "All recordings in the folder and below. Folders named after emotions (`angry`, `sad`, …), "
         "and file names of RAVDESS, CREMA-D and others, count as labels: you will see how many "
-        "answers match. So does a CSV list with the columns `path` and `emotion`, uploaded too."
+        "answers match. So does a CSV list with the columns `path` and `emotion`, uploaded too. A "
+        "folder that is dropped loses its name: choose it here."
     )
     EXAMPLES = "No recording at hand? Try a made-up voice:"
     LIVELY = "Loud and lively"
@@ -83,7 +91,10 @@ class Listen:
         ("Moment by moment", "How emotion changes over a longer recording. Pauses are pauses."),
         ("Nothing hidden", "Sound, spectrogram, every probability, and what it was tested on."),
     )
-    NOT_HERE = "is named in a list, but not here itself; drop it here, too"
+    NO_MATCH = (
+        "gives none of the recordings that came with it an emotion. Bring list and recordings "
+        "together; its columns are 'path', with their file names, and 'emotion'"
+    )
 
 
 class Recording:
@@ -93,6 +104,10 @@ class Recording:
     LABELLED = "labelled {emotion}"
     PLAYER = "Player of the recording"
     CONVERTING = "Converting it for the player …"
+    NO_PLAYER = (
+        "Browsers do not play this format, and more than {minutes} minutes are not converted for "
+        "them. Save it as MP3 or FLAC to listen to it here."
+    )
     PROBABILITIES = "Probability of each emotion: {values}"
     PICTURE = "Waveform and mel spectrogram of the recording, {seconds:.1f} seconds"
     PICTURE_HINT = (
@@ -110,6 +125,8 @@ class Recording:
 class Course:
     """The course of emotion over a longer recording."""
 
+    MIXED = "Mixed, most of all {emotion}"
+    AVERAGE = "On average {first} {emotion}, {second} {other}"
     TITLE = "How emotion changes over time"
     HINT = (
         "Above, the sound wave. In the middle, the emotions share the height as they share the "
@@ -119,11 +136,11 @@ class Course:
     )
     SHARE = "Emotions"
     ALT = "Waveform, course of emotion and mel spectrogram, {seconds:.0f} seconds: {values}"
-    PROGRESS = "Listening, {done} heard so far"
+    PROGRESS = "{done} heard so far"
     STOP = "Stop"
     STOPPED = "Stopped after {done}: what you see is about the part that was heard."
     GO_ON = "Go on"
-    TABLE = "A click on a row plays it."
+    TABLE = "A click on a row plays it; a click on a heading sorts by it."
     TABLE_ALT = "Table of stretches of one emotion"
     START = "From"
     END = "To"
@@ -131,7 +148,6 @@ class Course:
     EMOTION = "Emotion"
     CONFIDENCE = "How sure"
     PAUSE = "Pause"
-    PERHAPS = "Perhaps {emotion}"
     PLAYER = "Player of the stretch from {start} to {end}"
     SLICE = "**{start} to {end}**: {emotion}"
     CSV = "Moments (CSV)"
@@ -249,12 +265,12 @@ class Voice:
 
     NAME = "My voice"
     WHY = (
-        "Record half a minute of your ordinary speech once. From then on, the answers of this "
-        "visit take your voice into account."
+        "Record half a minute of your ordinary speech once. Until you close or reload this page, "
+        "answers then take your voice into account."
     )
     GAIN = (
-        "Don't expect wonders: with voices it had never heard, right answers rose by {low:.1f} to "
-        "{high:.1f} points in a hundred, and {few} to {many} of 24 voices fared worse."
+        "Don't expect wonders: with voices it had never heard, right answers changed by {low:+.1f} "
+        "to {high:+.1f} points in a hundred, and {few} to {many} of 24 voices fared worse."
     )
     PASSAGE = (
         "*For example:* On most mornings the bus comes a few minutes late. I stand at the stop, "
@@ -271,12 +287,14 @@ class Voice:
     )
     KNOWN = ":material/check_circle: **Your voice is known.**"
     ADAPT = "Adapt answers to my voice"
-    COMPARE = "Switch it off and on to compare."
-    FORGET = "Forget my voice"
-    PRIVACY = (
-        ":material/lock: Kept in memory for this visit alone: closing or reloading the tab forgets "
-        "your voice."
+    COMPARE = (
+        "A result says what it would be without that, too. Of a longer recording, switch it off "
+        "and on to compare."
     )
+    WITH = "Adapted to your voice:"
+    WITHOUT = "Not adapted to your voice:"
+    LINES = "The lines across the bars are those of the other answer."
+    FORGET = "Forget my voice"
 
 
 class Teach:
@@ -637,23 +655,46 @@ class Numbers:
     NUMBER = "Number"
 
 
-def headline(prediction: Prediction) -> str:
-    """Return the answer in two or three words."""
+def headline(prediction: Prediction, *, mixed: bool = False) -> str:
+    """Return the answer in two or three words.
+
+    Args:
+        prediction: any.
+        mixed: that of a longer recording is in doubt because its parts differ.
+    """
     if prediction.emotion is None:
         return Page.NOTHING
+    if mixed:
+        return Course.MIXED.format(emotion=prediction.emotion)
     if prediction.uncertain:
         return Page.NOT_SURE.format(emotion=prediction.emotion)
     return sentence(prediction.emotion)
 
 
-def details(prediction: Prediction) -> str:
-    """Return how sure the answer is, and the runner-up."""
+def details(prediction: Prediction, *, average: bool = False) -> str:
+    """Return how sure the answer is, and the runner-up.
+
+    Args:
+        prediction: any.
+        average: it is that over the windows of a longer recording.
+    """
     if prediction.runner_up is None:
         return ""
-    sure = Page.NOT_SURE_DETAIL if prediction.uncertain else Page.SURE
     first, second = prediction.confidence, prediction.probabilities[prediction.runner_up]
+    if average:
+        shares = {"first": percent(first), "second": percent(second)}
+        emotions = {"emotion": prediction.emotion, "other": prediction.runner_up}
+        return Course.AVERAGE.format(**shares, **emotions)
+    sure = Page.NOT_SURE_DETAIL if prediction.uncertain else Page.SURE
     lead = Page.RUNNER_UP.format(emotion=prediction.runner_up, points=100 * (first - second))
     return sentence(f"{sure.format(percent=percent(first))}, {lead}")
+
+
+def brief(prediction: Prediction) -> str:
+    """Return the answer in one or two words, for a table."""
+    if prediction.emotion is not None and prediction.uncertain:
+        return Page.PERHAPS.format(emotion=prediction.emotion)
+    return headline(prediction)
 
 
 def percent(share: float) -> str:

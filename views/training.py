@@ -17,7 +17,6 @@ import my_recordings
 import retraining
 from audio import AudioError
 from classifier import EmotionClassifier, ModelError
-from model_folder import MANIFEST
 from my_recordings import Kept, NotKeptError
 from protocols import ProtocolError
 from retraining import Training
@@ -103,6 +102,7 @@ def show_curve(training: Training) -> None:
             ],
         )
         .properties(height=200)
+        .configure_axis(**charts.AXIS_TEXT)
     )
     values = {"first": curve.loss.iloc[0], "last": curve.loss.iloc[-1]}
     st.altair_chart(chart, alt=Text.CURVE_ALT.format(passes=int(curve.epoch.iloc[-1]), **values))
@@ -234,8 +234,8 @@ def show_comparison(kept: Sequence[Kept], training: Training | None) -> None:
     others = [folder for folder in folders if folder != new]
     old = left.selectbox(Text.OLD, others, format_func=title, key="old_model")
     try:
-        models = [load(folder, (folder / MANIFEST).stat().st_mtime_ns) for folder in (old, new)]
-    except (ModelError, OSError) as error:
+        models = [session.load(folder) for folder in (old, new)]
+    except ModelError as error:
         st.error(plain(str(error)))
         return
     clips = [
@@ -269,12 +269,6 @@ def show_comparison(kept: Sequence[Kept], training: Training | None) -> None:
 def title(folder: Path) -> str:
     """Return what a model is called."""
     return Page.MODELS[folder.name][0] if folder.name in Page.MODELS else folder.name
-
-
-@st.cache_resource(max_entries=4, show_spinner=Page.LOADING)
-def load(folder: Path, version: int) -> EmotionClassifier:
-    """Load a version of a model once for all visits."""
-    return EmotionClassifier.load(folder)
 
 
 def answers(model: EmotionClassifier, clips: Sequence[Kept]) -> list[str]:

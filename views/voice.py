@@ -8,13 +8,13 @@ import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 import audio
+import limits
 from model_folder import ModelError
-from views import session
+from views import microphone, session, turns
 from views.text import Voice as Text
 from views.text import plain
 
 RESULTS = Path(__file__).parent.parent / "benchmarks" / "results" / "known_voice.json"
-MAX_SECONDS = 180.0  # of a reference; more says no more about a voice, and takes time
 
 # Keys of what the session keeps.
 RECORD, UPLOAD = "voice_record", "voice_upload"
@@ -28,7 +28,6 @@ def show() -> None:
             show_known()
         else:
             ask()
-        st.caption(Text.PRIVACY)
 
 
 def ask() -> None:
@@ -36,9 +35,7 @@ def ask() -> None:
     st.markdown(Text.WHY)
     if problem := st.session_state.get(PROBLEM):
         st.error(plain(problem), icon=":material/error:")
-    st.audio_input(
-        Text.RECORD, sample_rate=48_000, key=RECORD, on_change=get_to_know, args=(RECORD,)
-    )
+    microphone.show(Text.RECORD, key=RECORD, on_change=get_to_know)
     st.caption(Text.PASSAGE)
     st.file_uploader(
         Text.UPLOAD,
@@ -62,18 +59,20 @@ def show_known() -> None:
 def get_to_know(key: str) -> None:
     """Remember the voice in the sound that a widget brought in, or why it is of no use."""
     st.session_state.pop(PROBLEM, None)
-    sound: UploadedFile | None = st.session_state[key]
-    if sound is None:
+    sound = st.session_state[key]
+    if not isinstance(sound, UploadedFile):  # taken back, or gone with a server
         return
     reference = session.Recording(Text.NAME, sound.getvalue())
     try:
         samples = 0
         for piece in audio.stream(reference.content):
             samples += len(piece)
-            if samples > MAX_SECONDS * audio.SAMPLE_RATE:
-                raise audio.AudioError(Text.TOO_LONG.format(most=MAX_SECONDS))
-        session.plain_classifier().adapted_to([reference.content])
-    except (audio.AudioError, ModelError) as error:
+            if samples > limits.VOICE_SECONDS * audio.SAMPLE_RATE:
+                raise audio.AudioError(Text.TOO_LONG.format(most=limits.VOICE_SECONDS))
+        turns.listening.check()
+        with turns.listening:
+            session.plain_classifier().adapted_to([reference.content])
+    except (audio.AudioError, ModelError, turns.BusyError) as error:
         st.session_state[PROBLEM] = str(error)
         return
     session.remember_voice([reference])

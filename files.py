@@ -1,0 +1,87 @@
+"""Files that are there whole or not at all, and work that one process at a time may do."""
+
+import contextlib
+import glob
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+LOG = logging.getLogger("files")
+
+
+class BusyError(Exception):
+    """Another process is at it."""
+
+
+@contextlib.contextmanager
+def whole(file: Path) -> Iterator[Path]:
+    """Yield a place beside a file; what is written there becomes the file in one step.
+
+    After an error the file is what it was. A process that is killed leaves the place: see `sweep`.
+
+    Raises:
+        OSError: it cannot be written; the error names the file.
+    """
+    part = file.with_name(f".{file.name}.{os.getpid()}.part")
+    try:
+        with named(file):
+            yield part
+            os.replace(part, file)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def sweep(folder: Path, name: str | None = None) -> None:
+    """Remove what killed processes left of the files of a folder, or of the one with a name.
+
+    Only call it where no other process writes them now.
+    """
+    for part in folder.glob(f".{glob.escape(name) if name else '*'}.*.part"):
+        part.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def named(file: Path) -> Iterator[None]:
+    """Put a file's name into errors that lack one, as that of a full disk does."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or os.fspath(file)
+        raise
+
+
+@contextlib.contextmanager
+def alone(file: Path, *, wait: str = "") -> Iterator[BinaryIO]:
+    """Hold a lock, which ends with its process at the latest.
+
+    Args:
+        file: of the lock; it is made, and stays.
+        wait: words for the log while another process holds it; without any, that is an error.
+
+    Raises:
+        BusyError: another process holds it.
+    """
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("ab") as stream:
+        try:
+            _lock(stream, wait=False)
+        except (BlockingIOError, PermissionError):
+            if not wait:
+                raise BusyError(f"another process holds {file}") from None
+            LOG.warning(wait)
+            _lock(stream, wait=True)
+        yield stream
+
+
+def _lock(stream: BinaryIO, *, wait: bool) -> None:
+    if sys.platform == "win32":
+        import msvcrt
+
+        msvcrt.locking(stream.fileno(), msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK, 1)
+    else:
+        import fcntl
+
+        fcntl.flock(stream, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)

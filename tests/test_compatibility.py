@@ -1,0 +1,49 @@
+"""Packages that not everybody has are missed only where they are needed, in plain words."""
+
+import csv
+import subprocess
+import sys
+
+import pytest
+from conftest import ROOT, as_wav, speechlike
+
+import workers
+
+WITHOUT = """
+import sys
+
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("av", "dask", "distributed", "keras", "tensorflow"):
+            raise ModuleNotFoundError(f"No module named '{name}'", name=name)
+
+sys.meta_path.insert(0, Missing())
+import test_model
+sys.exit(test_model.main(sys.argv[1:]))
+"""
+
+
+def test_a_wav_needs_neither_ffmpeg_nor_keras_nor_dask(tmp_path) -> None:
+    (tmp_path / "a.wav").write_bytes(as_wav(speechlike(2)))
+    (tmp_path / "b.m4a").write_bytes(b"\0\0\0\x1cftypM4A " + bytes(100))
+    table = tmp_path / "table.csv"
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT, str(tmp_path), "--output", str(table), "--jobs", "1"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1, done.stderr
+    assert "Traceback" not in done.stderr
+    heard, missed = csv.DictReader(table.read_text("utf-8").splitlines())
+    assert heard["emotion"]
+    assert not heard["error"]
+    assert "FFmpeg: not installed, try pip install av" in missed["error"]
+
+
+def test_a_cluster_without_dask_is_refused_with_the_way_to_get_it(monkeypatch) -> None:
+    monkeypatch.delitem(sys.modules, "cluster", raising=False)
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(workers.ClusterError, match=r"pip install 'dask\[distributed\]'"):
+        list(workers.stream(str, [1], scheduler="tcp://127.0.0.1:8786"))
