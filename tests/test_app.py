@@ -259,7 +259,11 @@ def test_an_archive_is_unpacked_and_an_archive_in_it_is_one_line_with_its_reason
     assert kept(page)[0][2].startswith("is an archive in an archive")
 
 
-@pytest.mark.parametrize("content", [b"text", packed(notes_txt=b"milk"), packed(a_wav=wav(1))[:99]])
+@pytest.mark.parametrize(
+    "content",
+    [b"text", packed(notes_txt=b"milk"), packed(a_wav=wav(1))[:99]],
+    ids=["no archive", "no sound", "cut off"],  # an archive holds the time: no name for a test
+)
 def test_a_bad_archive_is_one_line_with_its_reason(model, content):
     page = upload(open_page(), bad_zip=content)
     assert len(page.error) == 1
