@@ -9,6 +9,7 @@ from typing import Any
 import streamlit as st
 
 import charts
+import evaluation
 from model_folder import ModelError
 from views import listen, model, session, teach
 from views.text import Page, percent, plain
@@ -70,7 +71,7 @@ def choose_model() -> None:
 def show_scores(manifest: dict[str, Any]) -> None:
     """Put the UAR on unheard speakers beside that of a random split, where both are known."""
     found: dict[str, dict[str, Any]] = {}
-    for record in sorted(manifest.get("metrics", []), key=model.likeness):
+    for record in sorted(manifest.get("metrics", []), key=evaluation.likeness):
         found.setdefault(record["protocol"], record)
     if not {"speaker", "random"} <= set(found):
         return

@@ -108,6 +108,24 @@ def stream(
                 progress(_share_read(file))
 
 
+def load_part(source: str | os.PathLike | bytes | BinaryIO, start: float, end: float) -> np.ndarray:
+    """Return the waveform between two moments, in seconds, of what `load` would return.
+
+    What follows is not decoded; where the recording ends before, so does the waveform.
+
+    Raises:
+        AudioError: as `load`.
+    """
+    first, last = (round(seconds * SAMPLE_RATE) for seconds in (start, end))
+    pieces, place = [], 0
+    for piece in stream(source, seconds=OFFSET_SECONDS):
+        pieces.append(piece[max(0, first - place) : max(0, last - place)])
+        place += len(piece)
+        if place >= last:
+            break
+    return np.concatenate(pieces)
+
+
 def without_offset(waveform: np.ndarray) -> np.ndarray:
     """Return a waveform less its offset, a constant that a bad sound card adds.
 

@@ -1,7 +1,7 @@
 """Metrics, their records, and the figures drawn from them."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -129,6 +129,14 @@ def records(
                 }
             )
     return made
+
+
+def likeness(record: Mapping[str, Any]) -> tuple[bool, int]:
+    """Return what is the smaller, the more the clips of a record are like any: it sorts them.
+
+    People speak more often than they sing, and feel more than six emotions.
+    """
+    return "song" in record["test"], -len(record["emotions"])
 
 
 def summarise(table: "pd.DataFrame") -> dict[str, dict[str, Any]]:

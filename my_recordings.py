@@ -167,17 +167,9 @@ def _sound(digest: str, start: float | None, end: float | None) -> str:
 
 
 def _cut(content: bytes, start: float | None, end: float | None) -> np.ndarray:
-    """Return a stretch of a recording, or all of it; no more is decoded than is needed."""
-    first = round((start or 0.0) * audio.SAMPLE_RATE)
-    most = first + round(limits.KEPT_SECONDS * audio.SAMPLE_RATE)
-    last = most + 1 if end is None else round(end * audio.SAMPLE_RATE)
-    parts, place = [], 0
-    for piece in audio.stream(content):
-        parts.append(piece[max(0, first - place) : max(0, last - place)])
-        place += len(piece)
-        if place >= last:
-            break
-    waveform = np.concatenate(parts)
+    """Return a stretch of a recording, or all of it."""
+    longer = limits.KEPT_SECONDS + 1 / audio.SAMPLE_RATE
+    waveform = audio.load_part(content, start or 0.0, longer if end is None else end)
     seconds = len(waveform) / audio.SAMPLE_RATE
     if not MIN_SECONDS <= seconds <= limits.KEPT_SECONDS:
         short = seconds < MIN_SECONDS

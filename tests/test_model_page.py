@@ -19,7 +19,7 @@ from audio import SAMPLE_RATE
 from classifier import EmotionClassifier
 from corpora import EMOTIONS
 from model_folder import MANIFEST
-from views import examples, hearing, model, numbers, session
+from views import examples, model, numbers, session
 from views.text import Model, Numbers, Page, percent
 
 KINDS = ("frames", "vector")
@@ -290,7 +290,7 @@ def test_of_a_long_recording_a_stretch_is_explained(monkeypatch, tmp_path, tiny_
     install(monkeypatch, tmp_path, tiny_model)
     waveform = speechlike(16)
     content = as_wav(waveform)
-    part = hearing.cut(content, 4.0, 12.5)
+    part = audio.load_part(content, 4.0, 12.5)
     np.testing.assert_array_equal(part, audio.load(content)[4 * SAMPLE_RATE : 275_625])
     for start, end in ((4.0, 12.5), (0.0, 3.0)):
         said = words(open_numbers(content, start=start, end=end))

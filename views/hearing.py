@@ -83,18 +83,6 @@ def heard(recording: Recording, *, adapt: bool | None = None) -> Heard:
     return places[key]
 
 
-def cut(content: bytes, start: float, end: float) -> np.ndarray:
-    """Return the waveform of a stretch (seconds) of a recording; what follows is not decoded."""
-    first, last = (round(seconds * audio.SAMPLE_RATE) for seconds in (start, end))
-    pieces, place = [], 0
-    for piece in audio.stream(content, seconds=MAX_WHOLE_SECONDS):
-        pieces.append(piece[max(0, first - place) : last - place])
-        place += len(piece)
-        if place >= last:
-            break
-    return np.concatenate(pieces)
-
-
 def forget(digests: set[str]) -> None:
     """Forget, for this visit, all recordings but these."""
     places = st.session_state.get("heard", {})

@@ -68,8 +68,8 @@ def ask_for_recordings() -> None:
                 st.button(Text.CLEAR, on_click=clear, icon=":material/restart_alt:", key="clear")
     with record:
         microphone.show(Text.RECORD, key=f"record-{number}", on_change=take_voice)
-        with st.expander(Voice.NAME, icon=":material/record_voice_over:"):
-            voice.show()
+    with st.expander(Voice.NAME, icon=":material/record_voice_over:"):
+        voice.show()
     if not session.recordings():
         st.caption(
             Text.LIMITS.format(

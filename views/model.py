@@ -15,6 +15,7 @@ import streamlit as st
 
 import charts
 import classifier
+import evaluation
 import windows
 from model_folder import MANIFEST
 from views import examples, session
@@ -85,16 +86,11 @@ def by_test(records: list[Record]) -> dict[str, list[Record]]:
     unheard voices comes first.
     """
     tests: dict[str, list[Record]] = {}
-    for record in sorted(records, key=likeness):
+    for record in sorted(records, key=evaluation.likeness):
         tests.setdefault(record["test"], []).append(record)
     for found in tests.values():
         found.sort(key=lambda record: PROTOCOLS.index(record["protocol"]))
     return tests
-
-
-def likeness(record: Record) -> tuple[bool, int]:
-    """Return what is the smaller, the more a test is like what visitors bring."""
-    return "song" in record["test"], -len(record["emotions"])
 
 
 def name(record: Record) -> str:

@@ -13,7 +13,7 @@ import charts
 import explain
 import features
 from classifier import MAX_WHOLE_SECONDS, EmotionClassifier, Prediction
-from views import hearing, session
+from views import session
 from views.text import Numbers as Text
 from views.text import percent, plain
 
@@ -83,7 +83,7 @@ def explanation(
     _content: bytes,
 ) -> Explanation:
     """Return what is shown of a stretch of a recording; `model` and `digest` tell which ones."""
-    waveform = hearing.cut(_content, start, end)
+    waveform = audio.load_part(_content, start, end)
     prediction = _classifier.classify_waveform(waveform)
     heard = prediction.emotion is not None
     return Explanation(

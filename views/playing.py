@@ -10,7 +10,6 @@ import streamlit as st
 
 import audio
 import limits
-from views import hearing
 from views.session import Recording
 from views.text import Recording as Text
 
@@ -50,7 +49,7 @@ def show_stretch(recording: Recording, start: float, end: float, *, alt: str) ->
 @st.cache_data(max_entries=2, show_spinner=Text.CONVERTING)
 def cut(digest: str, start: float, end: float, _recording: Recording) -> bytes:
     """Return a stretch (seconds) of a recording as WAV."""
-    return wav(hearing.cut(_recording.content, start, end))
+    return wav(audio.load_part(_recording.content, start, end))
 
 
 def wav(waveform: np.ndarray) -> bytes:

@@ -349,6 +349,7 @@ class Teach:
 
     # The training.
     TRAINING = "Train a model"
+    ANOTHER = "Train another model"
     NOTHING_TO_LEARN = "As soon as there are clips, a model can be trained here."
     LOOKING = "Looking through the data folder …"
     SOURCES = "Learn from your clips, and from"

@@ -29,22 +29,27 @@ SELDOM = 0.05  # a difference that is more likely by chance says nothing (retrai
 
 
 def show(kept: Sequence[Kept]) -> None:
-    """Show the training that runs or ended, ask for another one, and compare models."""
+    """Show the training that runs or ended, compare models, and ask for another training."""
     st.subheader(Text.TRAINING, anchor=False)
     try:
         training = retraining.last()
     except retraining.RetrainingError as error:  # not on this system
         st.info(plain(str(error)))
-        training = None
+        show_comparison(kept, None)
+        return
+    if training and training.state == "finished":
+        show_finished(training)
+        # What it was worth comes before the next one is asked for.
+        show_comparison(kept, training)
+        st.subheader(Text.ANOTHER, anchor=False)
+        ask_for_training(kept)
+        return
+    if training and training.state == "running":
+        st.fragment(watch, run_every=POLL_SECONDS)()
+    elif training:
+        show_interrupted(training)
     else:
-        if training and training.state == "running":
-            st.fragment(watch, run_every=POLL_SECONDS)()
-        elif training and training.state != "finished":
-            show_interrupted(training)
-        else:
-            if training:
-                show_finished(training)
-            ask_for_training(kept)
+        ask_for_training(kept)
     show_comparison(kept, training)
 
 
