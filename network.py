@@ -1,11 +1,11 @@
 """The Keras networks: `vector`, the original system's 1D-CNN, and `frames`, a temporal 1D-CNN.
 
 Both are built from two parts. The `frontend` takes the raw numbers of `features.py`, puts powers
-on a decibel scale where the network wants that, and standardises each of the 264 features with the
-mean and standard deviation of the training clips. The `body` learns, and several bodies that
-learned from different draws are an ensemble. Training runs on a body alone, over features that went
-through the frontend's steps before; `join` makes one network of frontend and bodies, and that is
-what is saved: raw features in, calibrated probabilities out.
+on a decibel scale, standardises each of the 264 features with the mean and standard deviation of
+the training clips, and stops at `LIMIT` what is far from them. The `body` learns, and several
+bodies that learned from different draws are an ensemble. Training runs on a body alone, over
+features that went through the frontend's steps before; `join` makes one network of frontend and
+bodies, and that is what is saved: raw features in, calibrated probabilities out.
 
 Only built-in Keras layers and operations are used, so a saved network loads in Keras' safe mode.
 """
@@ -20,6 +20,9 @@ from keras import layers, ops
 from features import FEATURE_NAMES, MEL, POWER_FLOOR, RMS
 
 N_FEATURES = len(FEATURE_NAMES)
+
+#: Standardised features stop here: no band that a microphone adds or lacks outweighs the others.
+LIMIT = 2.0
 
 # Deviations under this (in units of the feature) mean a feature that never changed in training:
 # it is left at its distance from the mean instead of being blown up.
@@ -129,4 +132,4 @@ def _standardise(raw: keras.KerasTensor, mean: np.ndarray, std: np.ndarray) -> k
         [raw[..., : MEL.start], mel, raw[..., MEL.stop : RMS], rms], axis=-1
     )
     variance = np.where(std < _MIN_STD, 1.0, np.square(std))
-    return layers.Normalization(mean=mean, variance=variance)(compressed)
+    return ops.clip(layers.Normalization(mean=mean, variance=variance)(compressed), -LIMIT, LIMIT)

@@ -361,18 +361,22 @@ class _Material:
         copy = int(rng.integers(len(self._packed.starts)))
         if self._kind == "vector":
             vector = self._vectors[copy, np.searchsorted(self._train, row)]
-            return ((vector - self.mean) / self.std)[:, np.newaxis]
+            return self._standardise(vector)[:, np.newaxis]
         clip = self._packed.clip(copy, row)
         start = rng.integers(max(1, len(clip) - CROP_FRAMES + 1))
         crop = distort(clip[start : start + CROP_FRAMES], rng)[:CROP_FRAMES]
         if rng.random() < KNOWN_SPEAKER_SHARE:
             crop -= self._draw_reference(self._voice[row], rng)
-        crop = (crop - self.mean) / self.std
+        crop = self._standardise(crop)
         mask(crop, rng)
         padded = np.zeros((CROP_FRAMES, N_FEATURES), np.float32)
         start = rng.integers(CROP_FRAMES - len(crop) + 1)
         padded[start : start + len(crop)] = crop
         return padded
+
+    def _standardise(self, frames: np.ndarray) -> np.ndarray:
+        """Return (..., 264) as the network's frontend would."""
+        return np.clip((frames - self.mean) / self.std, -network.LIMIT, network.LIMIT)
 
     def _mean_of_emotions(self, rows: np.ndarray, emotion: np.ndarray) -> np.ndarray:
         """Return the mean of clips, in which each of their emotions counts the same: (264,)."""

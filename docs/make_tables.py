@@ -303,6 +303,15 @@ def recipe_references_table() -> str:
     return markdown(["reference", "quiet from", *(f"{share:g}" for share in found["shares"])], rows)
 
 
+def across_corpora_table() -> str:
+    """Return what networks that heard one corpus said of the other, as a Markdown table."""
+    rows = [
+        [row["what"], percent(row["to_crema_d"]), percent(row["to_ravdess"])]
+        for row in _experiments()["across_corpora"]["rows"]
+    ]
+    return markdown(["recipe", "RAVDESS to CREMA-D", "CREMA-D to RAVDESS"], rows)
+
+
 def _experiments() -> dict[str, Any]:
     return json.loads((ROOT / "results" / "experiments.json").read_text("utf-8"))
 
@@ -343,6 +352,7 @@ def fill(text: str) -> str:
         "limits": limits_table,
         "long_haul": long_haul_table,
         "experiments": experiments_table,
+        "across_corpora": across_corpora_table,
         "references": references_table,
         "trained_references": trained_references_table,
         "recipe_references": recipe_references_table,

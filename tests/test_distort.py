@@ -2,12 +2,15 @@
 
 import numpy as np
 import pytest
+import scipy.signal
+import soxr
 from conftest import speechlike
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import distort
 import features
+from audio import SAMPLE_RATE
 from features import MEL, N_MFCC
 
 
@@ -44,6 +47,7 @@ def test_mfcc_and_deltas_follow_the_mel_bands(clip) -> None:
 def test_nothing_but_the_gain_is_a_gain(clip, monkeypatch) -> None:
     monkeypatch.setattr(distort, "SHARE", 0.0)
     monkeypatch.setattr(distort, "NOISE_SHARE", 0.0)
+    monkeypatch.setattr(distort, "LOWPASS_SHARE", 0.0)
     monkeypatch.setattr(distort, "GAIN_DB", 0.0)
     np.testing.assert_allclose(distort.distort(clip, np.random.default_rng(0)), clip, atol=2e-3)
     loud = features.extract_frames(2 * speechlike(2.0))
@@ -74,6 +78,31 @@ def test_a_shorter_tract_raises_a_tone_and_its_note() -> None:
         )
     centroid = moved[middle, distort.CENTROID]
     assert centroid == pytest.approx(wanted[middle, distort.CENTROID], rel=0.05)
+
+
+def test_what_is_cut_off_is_like_what_a_low_sampling_rate_does_not_keep(monkeypatch) -> None:
+    noise = np.random.default_rng(0).standard_normal(SAMPLE_RATE).astype(np.float32)
+    # As in speech, the lows are the loudest.
+    waveform = 0.1 * scipy.signal.lfilter([1.0], [1.0, -0.9], noise).astype(np.float32)
+    kept = soxr.resample(soxr.resample(waveform, SAMPLE_RATE, 8000), 8000, SAMPLE_RATE)
+    wanted = features.decibel(features.extract_frames(kept)).mean(axis=0)
+
+    for share in ("SHARE", "NOISE_SHARE"):
+        monkeypatch.setattr(distort, share, 0.0)
+    monkeypatch.setattr(distort, "LOWPASS_SHARE", 1.0)
+    monkeypatch.setattr(distort, "LOWPASS_HZ", (4000.0, 4000.0))
+    monkeypatch.setattr(distort, "LOWPASS_DB", (400.0, 400.0))
+    monkeypatch.setattr(distort, "GAIN_DB", 0.0)
+    whole = features.decibel(features.extract_frames(waveform))
+    moved = distort.distort(whole, np.random.default_rng(0)).mean(axis=0)
+    for column in (distort.CENTROID, distort.BANDWIDTH, distort.CROSSINGS):
+        # Crossings follow the centroid only about.
+        assert moved[column] == pytest.approx(wanted[column], rel=0.25)
+        assert moved[column] < 0.75 * whole.mean(axis=0)[column]
+    highest = features.mel_frequencies()[1:-1]
+    assert moved[MEL][highest > 4500].max() < moved[MEL].max() - 60
+    below = highest < 3500
+    np.testing.assert_allclose(moved[MEL][below], wanted[MEL][below], atol=0.5)
 
 
 def test_noise_fills_the_gaps_and_hardly_the_voice(clip, monkeypatch) -> None:
