@@ -182,15 +182,20 @@ def discard_material(job: Job) -> None:
 def _temperature(
     job: Job, said: Sequence[dict[str, np.ndarray]], train: np.ndarray, validation: np.ndarray
 ) -> float:
-    """Return the ensemble's temperature, fitted on the validation clips.
+    """Return the ensemble's temperature: the geometric mean of those that suit each corpus.
 
-    On those of speech, where there are any: emotions are clearer in song, and a temperature that
-    suits both promises too much of speech, which is what people bring.
+    They are fitted on its validation clips, of speech where there are any: emotions are clearer in
+    song, and a temperature that suits both promises too much of speech, which is what people bring.
     """
+    table = job.dataset.table.iloc[validation]
     targets = label_targets(job.dataset.table, job.emotions, train)[validation]
-    spoken = job.dataset.table.channel.to_numpy()[validation] == "speech"
-    judged = spoken if spoken.any() else ~spoken
-    return fit_temperature(_mean(said, "validation")[judged], targets[judged])
+    logits = _mean(said, "validation")
+    spoken = (table.channel == "speech").to_numpy()
+    logs = []
+    for rows in table.groupby("corpus").indices.values():
+        judged = rows[spoken[rows]] if spoken[rows].any() else rows
+        logs.append(math.log(fit_temperature(logits[judged], targets[judged])))
+    return math.exp(float(np.mean(logs)))
 
 
 class _Task(NamedTuple):

@@ -7,8 +7,10 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 import soundfile
 from conftest import NOISY, ROOT, TWO_EMOTIONS, extract, make_corpus
@@ -141,8 +143,26 @@ def test_after_speaker_folds_the_model_learns_from_every_clip(corpus, cache) -> 
     assert ensemble.temperature == pytest.approx(np.exp(np.mean(logs)))
     assert len(ensemble.members) == training.MEMBERS["vector"]
     vectors = [dataset.features.mean_vector(clip) for clip in found.frames(0)]
-    standardised = ensemble.members[0].frontend()(np.array(vectors)[..., np.newaxis])
-    np.testing.assert_allclose(np.asarray(standardised).mean(axis=0), 0, atol=2e-2)
+    mean = dataset.features.decibel(np.array(vectors)).mean(axis=0)
+    member = ensemble.members[0]
+    assert np.max(np.abs(member.mean - mean) / member.std) < 2e-2
+
+
+def test_each_corpus_has_its_say_in_the_temperature_by_its_speech() -> None:
+    rng = np.random.default_rng(0)
+    logits = rng.standard_normal((2600, 2))
+    emotion = [rng.choice(TWO_EMOTIONS, p=np.exp(row) / np.exp(row).sum()) for row in logits]
+    corpus = np.repeat(["small", "large"], [600, 2000])
+    channel = np.where(np.arange(2600) < 300, "song", "speech")
+    table = pd.DataFrame({"corpus": corpus, "channel": channel, "emotion": emotion})
+    sure = np.where(corpus == "small", 9.0, 1.0)
+    sure[:300] = 100.0
+    job = SimpleNamespace(
+        dataset=SimpleNamespace(table=pd.concat([table, table])), emotions=TWO_EMOTIONS
+    )
+    said = [{"validation": logits * sure[:, np.newaxis]}]
+    found = crossvalidation._temperature(job, said, np.arange(2600), np.arange(2600, 5200))
+    assert found == pytest.approx(3.0, rel=0.15)
 
 
 @pytest.mark.parametrize(
