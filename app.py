@@ -70,8 +70,9 @@ def choose_model() -> None:
 
 def show_scores(manifest: dict[str, Any]) -> None:
     """Put the UAR on unheard speakers beside that of a random split, where both are known."""
+    records = sorted(manifest.get("metrics", []), key=evaluation.likeness)
     found: dict[str, dict[str, Any]] = {}
-    for record in sorted(manifest.get("metrics", []), key=evaluation.likeness):
+    for record in records:
         found.setdefault(record["protocol"], record)
     if not {"speaker", "random"} <= set(found):
         return
@@ -82,6 +83,9 @@ def show_scores(manifest: dict[str, Any]) -> None:
         known.metric(Page.RANDOM_SCORE, percent(found["random"]["uar"]), help=Page.RANDOM_HINT)
         test, count = found["speaker"]["test"], len(found["speaker"]["emotions"])
         st.caption(plain(Page.SCORES_HINT.format(test=test, count=count)))
+        across = [record["uar"] for record in records if record["protocol"] == "cross-corpus"]
+        if across:
+            st.caption(Page.ACROSS.format(low=percent(min(across)), high=percent(max(across))))
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ import limits
 from classifier import ModelError, Prediction, Segment
 from corpora import EMOTIONS
 from views import course, listen, playing, session, text
+from views.text import Page
 from views.course import Stretch
 from views.session import Recording
 
@@ -540,6 +541,15 @@ def test_the_figures_of_speech_of_all_emotions_stand_side_by_side(model):
     ]
     assert "RAVDESS speech" in words(page)
     assert "once in 8 times" in words(page)
+    assert "asked about another" not in words(page)
+
+
+def test_what_to_expect_of_recordings_unlike_the_training_is_said(model):
+    across = [SPEAKER | {"protocol": "cross-corpus", "uar": uar} for uar in (0.41, 0.28)]
+    model.manifest["metrics"] = [SPEAKER, RANDOM, *across]
+    page = open_page()
+    assert [metric.value for metric in page.metric] == ["61%", "85%"]
+    assert Page.ACROSS.format(low="28%", high="41%") in words(page)
 
 
 @pytest.mark.parametrize("metrics", [[], [SPEAKER], [RANDOM]])

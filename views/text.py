@@ -37,6 +37,10 @@ class Page:
         "Averaged over the emotions, on {test}. Expect the first figure of a new voice, or less: "
         "these recordings are clean and acted. Guessing would be right once in {count} times."
     )
+    ACROSS = (
+        "Unlike recordings are harder: trained on one corpus and asked about another, it was right "
+        "{low} to {high} of the time."
+    )
 
     SURE = "{percent} sure"
     NOT_SURE = "Not sure: perhaps {emotion}"
