@@ -24,9 +24,9 @@ import limits
 from classifier import ModelError, Prediction, Segment
 from corpora import EMOTIONS
 from views import course, listen, playing, session, text
-from views.text import Page
 from views.course import Stretch
 from views.session import Recording
+from views.text import Page
 
 
 def prediction(emotion: str, uncertain: bool, probabilities: list[float], warning: str = ""):
