@@ -1,6 +1,7 @@
 """What several test modules need."""
 
 import io
+import logging
 import os
 import shutil
 import socket
@@ -49,6 +50,13 @@ def own_main() -> Iterator[None]:
     main = sys.modules["__main__"]
     yield
     sys.modules["__main__"] = main
+
+
+@pytest.fixture(autouse=True)
+def talkative() -> Iterator[None]:
+    """Take back what `test_model.py --quiet` does to the process that runs it: here, all tests."""
+    yield
+    logging.getLogger("inputs").disabled = False
 
 
 @pytest.fixture(scope="session")

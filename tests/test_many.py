@@ -26,7 +26,15 @@ MANIFEST = {
     "labels": list(EMOTIONS),
     "network": "frames",
     "corpora": {"RAVDESS": {}},
-    "metrics": [{"protocol": "speaker", "test": "RAVDESS", "uar": 0.614, "uar_interval": None}],
+    "metrics": [
+        {
+            "protocol": "speaker",
+            "test": "RAVDESS",
+            "emotions": EMOTIONS,
+            "uar": 0.614,
+            "uar_interval": None,
+        }
+    ],
 }
 
 
