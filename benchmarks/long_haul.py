@@ -49,6 +49,7 @@ RESULTS = ROOT / "benchmarks" / "results" / "long_haul.json"
 ANSWERS = 10_000
 WARM_UP = 2_000  # answers before memory counts
 REST = 125  # seconds until the page has forgotten a visit
+AFTERWARDS = 5  # visits
 GROWTH_MB = 20
 LOOKS = 20  # at memory, in between
 TOGETHER = 20  # clips of a visit
@@ -119,7 +120,9 @@ def page(sounds: list[Clip], _minutes: float) -> Part:
 
         def settle() -> None:
             time.sleep(REST)
-            visit()  # it is when another one ends that old visits are forgotten
+            # It is when others end that old visits are forgotten, and not at once.
+            for _ in range(AFTERWARDS):
+                visit()
 
         return count(visit, process=server, settle=settle) | {"server_cores": CORES}
 

@@ -38,8 +38,8 @@ class Page:
         "these recordings are clean and acted. Guessing would be right once in {count} times."
     )
     ACROSS = (
-        "Unlike recordings are harder: trained on one corpus and asked about another, it was right "
-        "{low} to {high} of the time."
+        "Recordings unlike these are harder: trained on one corpus and asked about another, it was "
+        "right {low} to {high} of the time."
     )
 
     SURE = "{percent} sure"
