@@ -273,8 +273,8 @@ class Voice:
         "answers then take your voice into account."
     )
     GAIN = (
-        "Don't expect wonders: with voices it had never heard, right answers changed by {low:+.1f} "
-        "to {high:+.1f} points in a hundred, and {few} to {many} of 24 voices fared worse."
+        "Don't expect wonders: with voices it had never heard, right answers changed by {change} "
+        "points in a hundred, and {few} to {many} of 24 voices fared worse."
     )
     PASSAGE = (
         "*For example:* On most mornings the bus comes a few minutes late. I stand at the stop, "

@@ -88,6 +88,7 @@ def forget() -> None:
 def gain() -> str:
     """Return in words what knowing a voice was worth where it was measured."""
     rows = json.loads(RESULTS.read_text(encoding="utf-8"))["rows"]
-    gains = sorted(100 * row["gain"] for row in rows)
+    gains = {f"{100 * row['gain']:+.1f}" for row in rows}
     lost = sorted(row["actors_that_lost"] for row in rows)
-    return Text.GAIN.format(low=gains[0], high=gains[-1], few=lost[0], many=lost[-1])
+    change = " to ".join(sorted(gains, key=float))
+    return Text.GAIN.format(change=change, few=lost[0], many=lost[-1])
