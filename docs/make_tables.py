@@ -153,6 +153,24 @@ def speed_table(name: str) -> str:
     return markdown(["what", "yardstick", "ours", "ratio", "wanted", "better"], rows)
 
 
+def hour_table() -> str:
+    """Return what the parts of the work on an hour take: benchmarks/speed.py."""
+    results = json.loads((ROOT / "benchmarks/results/speed.json").read_text("utf-8"))
+    parts = results["hour_parts"]
+    rows = [
+        [name, _quantity(seconds, "s"), f"{100 * seconds / parts['in all']:.0f} %"]
+        for name, seconds in parts.items()
+    ]
+    return markdown(["part", "on one core", "share"], rows)
+
+
+def training_table() -> str:
+    """Return the table of benchmarks/training.py."""
+    results = json.loads((ROOT / "benchmarks/results/training.json").read_text("utf-8"))
+    rows = [[row["what"], _quantity(row["value"], row["unit"])] for row in results["rows"]]
+    return markdown(["what", "ours"], rows)
+
+
 def growth_table() -> str:
     """Return the table of benchmarks/growth.py."""
     results = json.loads((ROOT / "benchmarks/results/growth.json").read_text("utf-8"))
@@ -344,6 +362,8 @@ def fill(text: str) -> str:
         "folder": lambda: speed_table("folder"),
         "cluster": lambda: speed_table("cluster"),
         "growth": growth_table,
+        "hour": hour_table,
+        "training": training_table,
         "steps": lambda: steps_table("steps"),
         "fuzz": fuzz_table,
         "fuzz_large": fuzz_large_table,
