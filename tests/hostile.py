@@ -426,6 +426,7 @@ def _odd_archive(folder: Path, rng: np.random.Generator) -> Path:
     for place in rng.permutation(len(names))[: rng.integers(1, 8)]:
         members[names[place]] = good if rng.random() < 0.5 else damage(good, rng)
     data = _zip(members)
+    # No member without a ZipInfo: it would bear the time of day.
     with io.BytesIO(data) as file:
         with zipfile.ZipFile(file, "a", zipfile.ZIP_DEFLATED) as archive:
             match rng.integers(7):
@@ -434,7 +435,8 @@ def _odd_archive(folder: Path, rng: np.random.Generator) -> Path:
                     link.external_attr = 0o120777 << 16
                     archive.writestr(link, "/etc/passwd")
                 case 1:
-                    archive.writestr("zeros.wav", bytes(2**20 * int(rng.integers(1, 8))))
+                    zeros = bytes(2**20 * int(rng.integers(1, 8)))
+                    archive.writestr(zipfile.ZipInfo("zeros.wav"), zeros, zipfile.ZIP_DEFLATED)
                 case 2:
                     archive.writestr(zipfile.ZipInfo("bomb.zip"), _zip({"x.wav": bytes(2**20)}))
                 case 3:
@@ -443,8 +445,10 @@ def _odd_archive(folder: Path, rng: np.random.Generator) -> Path:
                     archive.comment = rng.bytes(100)
                 case 5:
                     with _without_warnings():
-                        archive.writestr("twice.wav", good)
-                        archive.writestr("twice.wav", b"other")
+                        archive.writestr(zipfile.ZipInfo("twice.wav"), good, zipfile.ZIP_DEFLATED)
+                        archive.writestr(
+                            zipfile.ZipInfo("twice.wav"), b"other", zipfile.ZIP_DEFLATED
+                        )
         data = bytearray(file.getvalue())
     if rng.random() < 0.2:
         return _write(folder / "damaged.zip", damage(bytes(data), rng))

@@ -10,9 +10,10 @@ import soundfile
 from conftest import ROOT, speechlike, upload, uploader
 from playwright.sync_api import Page, expect
 
+import audio
 from audio import SAMPLE_RATE
 from classifier import EmotionClassifier
-from views import text
+from views import course, examples, text
 
 ROW_HEIGHT = 35  # of a table, in pixels
 
@@ -92,13 +93,16 @@ def test_a_phone_shows_everything_without_scrolling_sideways(page):
 def test_a_click_plays_just_that_stretch(page):
     page.get_by_role("button", name=text.Listen.LONG).click()
     expect_pictures(page)
+    model = EmotionClassifier.load(ROOT / "model" / "frames")
+    pieces = [audio.load(examples.long())]
+    third, fourth = course.stretches(model, list(model.stream_segments(pieces)))[2:4]
     table = page.locator(".st-key-recording").get_by_test_id("stDataFrame")
     table.click(position={"x": 20, "y": 3.5 * ROW_HEIGHT})
-    expect(page.locator(".st-key-slice")).to_contain_text("0:14 to 0:20")
-    expect_to_play(page, seconds=6)
-    page.keyboard.press("ArrowDown")
-    expect(page.locator(".st-key-slice")).to_contain_text("0:20 to 0:21")
-    expect_to_play(page, seconds=1.5)
+    for stretch in (third, fourth):
+        times = f"{text.clock(stretch.start)} to {text.clock(stretch.end)}"
+        expect(page.locator(".st-key-slice")).to_contain_text(times)
+        expect_to_play(page, seconds=stretch.end - stretch.start)
+        page.keyboard.press("ArrowDown")
     # Only the course was drawn anew: the answer stands there as before.
     expect(page.locator(".st-key-recording").get_by_test_id("emotion")).to_be_visible()
 
