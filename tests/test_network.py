@@ -66,8 +66,8 @@ def test_vector_frontend_is_that_of_a_single_frame() -> None:
 
 def test_a_feature_that_never_changed_is_not_blown_up() -> None:
     frontend = network.frames_frontend(np.zeros(264), np.zeros(264))
-    found = np.asarray(frontend(np.full((1, 1, 264), 0.5, np.float32)))
-    np.testing.assert_allclose(found[..., :132], 0.5)
+    found = np.asarray(frontend(np.full((1, 1, 264), 1.5, np.float32)))
+    np.testing.assert_allclose(found[..., :132], 1.5)
 
 
 def test_padding_does_not_change_a_clip() -> None:

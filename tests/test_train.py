@@ -146,6 +146,8 @@ def test_after_speaker_folds_the_model_learns_from_every_clip(corpus, cache) -> 
     mean = dataset.features.decibel(np.array(vectors)).mean(axis=0)
     member = ensemble.members[0]
     assert np.max(np.abs(member.mean - mean) / member.std) < 2e-2
+    at_the_mean = dataset.features.linear(mean[np.newaxis])[..., np.newaxis]
+    np.testing.assert_allclose(member.frontend()(at_the_mean), 0, atol=2e-2)
 
 
 def test_each_corpus_has_its_say_in_the_temperature_by_its_speech() -> None:
