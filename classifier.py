@@ -347,8 +347,9 @@ class EmotionClassifier:
             return _too_short(waveform)
         if np.count_nonzero(np.abs(waveform) >= 0.999) > CLIPPED_SHARE * len(waveform):
             return "clipped: the recording was too loud for its microphone"
-        mel = np.sort(features.decibel(frames)[:, features.MEL], axis=0)
-        low, high = mel[len(mel) // 10], mel[len(mel) * 19 // 20]  # np.percentile takes longer
+        # Sorted along neighbours in memory; np.percentile takes longer.
+        mel = np.sort(np.ascontiguousarray(features.decibel(frames)[:, features.MEL].T))
+        low, high = mel[:, len(frames) // 10], mel[:, len(frames) * 19 // 20]
         if np.mean(high - low) < NOISY_RANGE_DB:
             return "very noisy: the voice hardly stands out of the noise"
         normalisation = self.manifest["normalisation"]

@@ -5,7 +5,6 @@ flat or nested. What follows no known naming is labelled by the folder it lies i
 """
 
 import csv
-import hashlib
 import io
 import itertools
 import logging
@@ -16,6 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, TextIO
 
+import files
 import limits
 from audio import EXTENSIONS
 
@@ -351,7 +351,7 @@ def _drop_faulty(clips: Found) -> Found:
     usable = _drop_copies(usable, _recording)
     # Only files of one size can be equal, so most are never read.
     count = Counter(sizes[path] for path, _ in usable)
-    return _drop_copies(usable, lambda path: _digest(path) if count[sizes[path]] > 1 else path)
+    return _drop_copies(usable, lambda path: files.sha256(path) if count[sizes[path]] > 1 else path)
 
 
 def _drop_copies(clips: Found, identity: Callable[[str], str]) -> Found:
@@ -377,7 +377,3 @@ def _recording(path: str) -> str:
     """One text for all files of a recording (RAVDESS: 01- with film, 03- without), or the path."""
     clip = _read_name(Path(path))
     return f"{clip.speaker} {re.sub('^0[13]-', '', Path(path).stem.lower())}" if clip else path
-
-
-def _digest(path: str) -> str:
-    return hashlib.blake2b(Path(path).read_bytes()).hexdigest()

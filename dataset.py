@@ -2,8 +2,9 @@
 
 Clips are worked off in chunks of one folder. A chunk is the unit of parallel work, of progress and
 of the cache, so an interrupted extraction loses the chunks in hand and no more. The key of a chunk
-holds all that decides its content: the files (path, size, time of change), the version of the
-features, the transforms and the seed.
+holds all that decides its content: the files (their names, which seed the transforms, and what is
+in them), the version of the features, the transforms and the seed. Clips that move, or are unpacked
+once more, are found again.
 """
 
 import hashlib
@@ -11,7 +12,8 @@ import json
 import logging
 import os
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -153,8 +155,11 @@ def extract(
 
     cache = cache.absolute()
     cache.mkdir(parents=True, exist_ok=True)
+    # Reading waits for the disk, and hashing lets other threads work.
+    with ThreadPoolExecutor() as threads:
+        contents = dict(zip(table.path, threads.map(_content, table.path), strict=True))
     # Only what can be heard is augmented, so the clips themselves come first.
-    originals = _plan(table, (), cache=cache, seed=0)
+    originals = _plan(table, contents, (), cache=cache, seed=0)
 
     def work(tasks: list["_Chunk"], title: str) -> None:
         with files.alone(cache / ".lock", wait=WAITING):
@@ -185,7 +190,7 @@ def extract(
     for path in table.path[~heard]:
         LOG.warning("%s left out: it cannot be read, or is silent throughout", path)
     augmented = [
-        _plan(table[heard], recipe, cache=cache, seed=seed + number)
+        _plan(table[heard], contents, recipe, cache=cache, seed=seed + number)
         for number, recipe in enumerate(recipes[1:])
     ]
     work([chunk for copy in augmented for chunk in copy], "augmented copies")
@@ -200,7 +205,22 @@ class _Chunk(NamedTuple):
     file: Path
 
 
-def _plan(table: pd.DataFrame, recipe: Recipe, *, cache: Path, seed: int) -> list[_Chunk]:
+def _content(path: str) -> str | None:
+    """Return a digest of what is in a file, None where it cannot be read."""
+    try:
+        return files.sha256(path)
+    except OSError:
+        return None
+
+
+def _plan(
+    table: pd.DataFrame,
+    contents: Mapping[str, str | None],
+    recipe: Recipe,
+    *,
+    cache: Path,
+    seed: int,
+) -> list[_Chunk]:
     """Cut the clips into chunks within their folders, which keeps chunks when others join."""
     folders = table.path.map(os.path.dirname)
     chunks = []
@@ -208,7 +228,7 @@ def _plan(table: pd.DataFrame, recipe: Recipe, *, cache: Path, seed: int) -> lis
     for _, run in table.path.groupby((folders != folders.shift()).cumsum()):
         for start in range(0, len(run), CHUNK_CLIPS):
             paths = list(run.iloc[start : start + CHUNK_CLIPS])
-            clips = [(path, os.stat(path).st_size, os.stat(path).st_mtime_ns) for path in paths]
+            clips = [(os.path.basename(path), contents[path]) for path in paths]
             content = json.dumps([features.FEATURE_VERSION, clips, repr(recipe), seed])
             key = hashlib.sha256(content.encode()).hexdigest()[:32]
             paths = [os.path.abspath(path) for path in paths]  # for workers in other folders

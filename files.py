@@ -2,6 +2,7 @@
 
 import contextlib
 import glob
+import hashlib
 import logging
 import os
 import sys
@@ -32,6 +33,12 @@ def whole(file: Path) -> Iterator[Path]:
             os.replace(part, file)
     finally:
         part.unlink(missing_ok=True)
+
+
+def sha256(file: str | os.PathLike[str]) -> str:
+    """Return a digest of what is in a file."""
+    with open(file, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def sweep(folder: Path, name: str | None = None) -> None:

@@ -17,7 +17,7 @@ import functools
 import sys
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -38,6 +38,7 @@ STRETCH_SECONDS = 0.5
 _HEARINGS = 3
 _RATE = 16_000  # Hz, which Silero expects
 _FRAME = 512  # samples that it takes at a time
+_PIECE = 4410  # samples that are resampled at a time
 _LOUD = 0.1  # share of the peak (-20 dB) from which on it is loud
 _PEAK = 0.5  # level it is given everything at: what is whispered or far away, it misses
 
@@ -95,24 +96,43 @@ def evidence(waveform: np.ndarray) -> float:
     return max(_listen(*hearing) for hearing in _hearings(waveform))
 
 
-def _hearings(waveform: np.ndarray) -> Iterator[tuple[np.ndarray, int]]:
-    """Yield `_HEARINGS`: samples and how many of them are taken for a second.
+def _hearings(waveform: np.ndarray) -> Iterator[tuple[Iterable[np.ndarray], int]]:
+    """Yield `_HEARINGS`: samples, piece after piece, and how many of them are taken for a second.
 
     A second from where it gets loud, the whole, and the whole slower.
     """
-    import soxr
-
     waveform = waveform - waveform.mean()
     peak = np.abs(waveform).max()
     if peak > 0:
         waveform *= np.float32(_PEAK / peak)
     loud = int(np.argmax(np.abs(waveform) >= _LOUD * _PEAK))
-    yield soxr.resample(waveform[loud : loud + SAMPLE_RATE], SAMPLE_RATE, _RATE), _RATE
-    yield soxr.resample(waveform, SAMPLE_RATE, _RATE), _RATE
-    yield waveform, SAMPLE_RATE
+    yield _resampled(waveform[loud : loud + SAMPLE_RATE]), _RATE
+    yield _resampled(waveform), _RATE
+    yield [waveform], SAMPLE_RATE
 
 
-def _listen(samples: np.ndarray, rate: int, *, enough: float = 1.0) -> float:
+def _resampled(waveform: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield a waveform at `_RATE`, in pieces: where there is a voice, one or two are asked for."""
+    import soxr
+
+    resampler = soxr.ResampleStream(SAMPLE_RATE, _RATE, 1, dtype="float32")
+    for end in range(_PIECE, len(waveform) + _PIECE, _PIECE):
+        yield resampler.resample_chunk(waveform[end - _PIECE : end], last=end >= len(waveform))
+
+
+def _frames(pieces: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    """Yield the frames that Silero takes, the last one filled up with silence."""
+    held = np.empty(0, np.float32)
+    for piece in pieces:
+        held = np.concatenate([held, piece])
+        whole = len(held) // _FRAME * _FRAME
+        yield from held[:whole].reshape(-1, _FRAME)
+        held = held[whole:]
+    if len(held):
+        yield np.concatenate([held, np.zeros(_FRAME - len(held), np.float32)])
+
+
+def _listen(pieces: Iterable[np.ndarray], rate: int, *, enough: float = 1.0) -> float:
     """Return the highest mean probability of speech, or the first one that is enough."""
     stretch = round(STRETCH_SECONDS * rate / _FRAME)
     recent = deque([0.0] * stretch, maxlen=stretch)
@@ -122,7 +142,7 @@ def _listen(samples: np.ndarray, rate: int, *, enough: float = 1.0) -> float:
         if silero is None:
             return 1.0
         silero.reset()
-        for frame in np.pad(samples, (0, -len(samples) % _FRAME)).reshape(-1, _FRAME):
+        for frame in _frames(pieces):
             recent.append(silero.process(frame.data))
             best = max(best, sum(recent) / stretch)
             if best >= enough:

@@ -6,7 +6,6 @@ are, and holds the SHA-256 of every file that decides an answer.
 
 import ctypes
 import errno
-import hashlib
 import json
 import os
 import platform
@@ -71,7 +70,7 @@ def read(folder: Path) -> dict[str, Any]:
         ) from None
     for name, expected in listed.items():
         try:
-            found = hashlib.sha256((folder / name).read_bytes()).hexdigest()
+            found = files.sha256(folder / name)
         except OSError as error:
             raise ModelError(
                 f"{folder / name} cannot be read ({error.strerror}), but the manifest lists it. "
@@ -145,7 +144,7 @@ def write(
                 "corpora": evaluation.summarise(table),
                 "training": training,
                 "versions": versions(),
-                "files": {name: _sha256(new / name) for name in FILES},
+                "files": {name: files.sha256(new / name) for name in FILES},
                 "metrics": list(records),
             }
             text = json.dumps(manifest, indent=1, ensure_ascii=False)
@@ -164,10 +163,6 @@ def versions() -> dict[str, str]:
         "python": platform.python_version(),
         **{package: version(package) for package in _PACKAGES},
     }
-
-
-def _sha256(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def _deflate(archive: Path) -> None:

@@ -301,7 +301,7 @@ def gate_steps(clips: Sequence[np.ndarray]) -> list[dict[str, Any]]:
     def from_beginning(clip: np.ndarray) -> bool:
         level = clip * np.float32(gate._PEAK / np.abs(clip).max())
         samples = soxr.resample(level, SAMPLE_RATE, 16_000)
-        return gate._listen(samples, 16_000, enough=gate.ENOUGH) >= gate.ENOUGH
+        return gate._listen([samples], 16_000, enough=gate.ENOUGH) >= gate.ENOUGH
 
     return [
         step(

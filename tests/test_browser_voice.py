@@ -1,5 +1,6 @@
 """My voice and Teach it in a real browser, with a microphone that hears a file."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -85,6 +86,9 @@ def clip(shared_data) -> Path:
 def open_view(page: Page, name: str, *, title: str = "") -> None:
     page.get_by_role("link", name=name).click()
     expect(page.get_by_role("heading", name=title or name)).to_be_visible()
+    # A click while the rest is still being drawn may hit what is about to be replaced.
+    idle = re.compile("notRunning")
+    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", idle)
 
 
 def test_a_recorded_voice_adapts_the_answers_until_it_is_switched_off(page, clip):

@@ -3,6 +3,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+import soxr
 from conftest import speechlike
 
 import audio
@@ -87,6 +88,16 @@ def test_listening_begins_where_it_gets_loud_and_ends_when_it_was_enough(frames_
     hiss = 1e-4 * RNG.standard_normal(3 * SAMPLE_RATE).astype(np.float32)
     assert gate.has_voice(np.concatenate([hiss, speechlike(3)]))
     assert len(frames_heard) < 16_000 / 512
+
+
+@pytest.mark.parametrize("samples", [1, 4409, 4410, 4411, 30_000])
+def test_piece_after_piece_silero_hears_what_it_would_hear_of_the_whole(samples):
+    waveform = speechlike(2)[:samples]
+    whole = soxr.resample(waveform, SAMPLE_RATE, 16_000)
+    frames = np.concatenate([*gate._frames(gate._resampled(waveform))])
+    np.testing.assert_array_equal(frames[: len(whole)], whole)
+    assert not frames[len(whole) :].any()
+    assert 0 <= len(frames) - len(whole) < 512
 
 
 def test_of_several_the_one_with_a_voice_is_found(frames_heard):

@@ -90,13 +90,13 @@ def test_a_folder_is_replaced_whole(folder, monkeypatch, exchange) -> None:
     assert [path.name for path in folder.parent.iterdir()] == [folder.name]
 
 
-@pytest.mark.parametrize("step", ["_convert", "_put_in_place", "_sha256"])
+@pytest.mark.parametrize("step", ["_convert", "_put_in_place", "files.sha256"])
 def test_a_failure_leaves_the_old_folder_whole(folder, monkeypatch, step) -> None:
     def fail(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
-    monkeypatch.setattr(model_folder, step, fail)
+    monkeypatch.setattr(f"model_folder.{step}", fail)
     with pytest.raises(OSError, match="No space left"):
         make_model(folder, "vector")
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -46,6 +47,10 @@ def test_the_second_extraction_is_read_from_the_cache(corpus, tmp_path, monkeypa
     np.testing.assert_array_equal(first.vectors(1), second.vectors(1))
     assert len(second.frames(0)) == len(second.table) == 32
     assert not list(tmp_path.glob("*.part"))
+    moved = shutil.copytree(corpus, tmp_path / "elsewhere")  # with other times, as if unpacked anew
+    again = extract(moved, tmp_path, [(), NOISY])
+    assert again.copies == first.copies
+    assert list(again.table.path) != list(first.table.path)
 
 
 def test_what_changes_a_feature_changes_the_cache(corpus, tmp_path, monkeypatch) -> None:
