@@ -9,7 +9,8 @@ until everything has: all charts, all pictures. Each answer has to be the one th
 gives of that very clip. New visitors come in each round, with clips that the server has not seen.
 
 Beside it stands the same with one visitor at a time, in as many rounds: what the page takes alone,
-on the same machine at the same time.
+on the same machine at the same time. Before them a real browser (Chromium) comes as often, each
+time as if it had never been there: when does it draw anything, when the place for recordings?
 
 Linux only. Writes benchmarks/results/page_load.json.
 """
@@ -20,12 +21,13 @@ import io
 import json
 import os
 import platform
+import shutil
 import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -38,6 +40,7 @@ sys.path.insert(0, str(ROOT))
 import numpy as np  # noqa: E402
 import requests  # noqa: E402
 import soundfile  # noqa: E402
+from playwright.sync_api import sync_playwright  # noqa: E402
 from streamlit.proto.BackMsg_pb2 import BackMsg  # noqa: E402
 from streamlit.proto.ClientState_pb2 import ClientState  # noqa: E402
 from streamlit.proto.Common_pb2 import (  # noqa: E402
@@ -104,6 +107,7 @@ def main() -> int:
     load_before = os.getloadavg()[0]
     with serve() as (address, server):
         visit(address, [next(clips)])  # loads the model and compiles what is compiled
+        browser = draw_page(address, rounds)
         memory = [resident(server)]
         groups = {"alone": Group(1), "crowd": Group(visitors)}
         for _ in tqdm(range(rounds), unit="round"):
@@ -122,6 +126,7 @@ def main() -> int:
             **{name: version(name) for name in ("streamlit", "altair", "numpy", "ai-edge-litert")},
         },
         "rounds": rounds,
+        "browser": browser,
         **{name: summary(group) for name, group in groups.items()},
         "server_memory_mb": memory,
     }
@@ -166,6 +171,27 @@ def serve() -> Iterator[tuple[str, int]]:
     finally:
         server.terminate()
         server.wait()
+
+
+def draw_page(address: str, times: int) -> dict[str, dict[str, float]]:
+    """Return the seconds until a new browser draws anything, and the place for recordings."""
+    first, usable = [], []
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(
+            executable_path=shutil.which("chromium"), args=["--no-sandbox"]
+        )
+        for _ in range(times):
+            context = chromium.new_context()  # with nothing in its cache
+            page = context.new_page()
+            start = time.perf_counter()
+            page.goto(address)
+            page.get_by_test_id("stFileUploader").first.wait_for()
+            usable.append(time.perf_counter() - start)
+            paint = "performance.getEntriesByName('first-contentful-paint')[0].startTime"
+            first.append(page.evaluate(paint) / 1000)
+            context.close()
+        chromium.close()
+    return {"first_paint": shares(first), "usable": shares(usable)}
 
 
 def visit(address: str, clips: list[Clip]) -> list[Wait]:
@@ -310,13 +336,15 @@ def busy(process: int) -> float:
 
 def summary(group: Group) -> dict[str, Any]:
     """Return median and 95th percentile of each wait, and the work per visit, in seconds."""
-    shares = (50, 95)
-    waits = {
-        name: dict(zip(("p50", "p95"), np.percentile(column, shares).round(3), strict=True))
-        for name, column in zip(Wait._fields, zip(*group.waits, strict=True), strict=True)
-    }
+    columns = zip(Wait._fields, zip(*group.waits, strict=True), strict=True)
+    waits = {name: shares(column) for name, column in columns}
     work = round(group.busy / len(group.waits), 3)
     return {"visitors": group.visitors, **waits, "cpu_per_visit": work}
+
+
+def shares(seconds: Sequence[float]) -> dict[str, float]:
+    """Return median and 95th percentile."""
+    return dict(zip(("p50", "p95"), np.percentile(seconds, (50, 95)).round(3), strict=True))
 
 
 def report(content: dict[str, Any]) -> str:
@@ -331,6 +359,8 @@ def report(content: dict[str, Any]) -> str:
             f"{figures[f]['p50']:5.2f} {figures[f]['p95']:5.2f}   " for f in Wait._fields
         )
         lines.append(f"{figures['visitors']:4} at once      {cells}{figures['cpu_per_visit']:5.2f}")
+    for name, figures in content["browser"].items():
+        lines.append(f"a new browser: {name:12} {figures['p50']:5.2f} {figures['p95']:5.2f}")
     memory = content["server_memory_mb"]
     lines.append(
         f"server memory: {memory[0]} MB before, {', '.join(map(str, memory[1:]))} MB after"

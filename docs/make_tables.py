@@ -241,6 +241,30 @@ def long_haul_table() -> str:
     return markdown(head, rows)
 
 
+def page_table() -> str:
+    """Return what benchmarks/page_load.py measured."""
+    results = json.loads((ROOT / "benchmarks/results/page_load.json").read_text("utf-8"))
+    visitors = results["crowd"]["visitors"]
+    waits = {
+        "a new browser: anything drawn": results["browser"]["first_paint"],
+        "a new browser: the place for recordings": results["browser"]["usable"],
+        "one visitor: the answer to a 4 s upload": results["alone"]["answered"],
+        "one visitor: everything about it": results["alone"]["complete"],
+        f"{visitors} visitors at once: the answer": results["crowd"]["answered"],
+        f"{visitors} visitors at once: everything about it": results["crowd"]["complete"],
+    }
+    rows = [
+        [what, *(f"{seconds[share]:.2f} s" for share in ("p50", "p95"))]
+        for what, seconds in waits.items()
+    ]
+    table = markdown(["seconds until", "median", "95th percentile"], rows)
+    memory = results["server_memory_mb"]
+    return (
+        f"{table}\n\nThe server holds {memory[0]} MB before the first {visitors} visitors, "
+        f"{memory[1]} MB behind them, {memory[-1]} MB behind {visitors * results['rounds']}."
+    )
+
+
 def limits_table() -> str:
     """Return the numbers of limits.py, each with the comment beside it."""
     source = Path(limits.__file__).read_text("utf-8")
@@ -370,6 +394,7 @@ def fill(text: str) -> str:
         "faults": faults_table,
         "folder_steps": lambda: steps_table("folder"),
         "limits": limits_table,
+        "page": page_table,
         "long_haul": long_haul_table,
         "experiments": experiments_table,
         "across_corpora": across_corpora_table,
