@@ -11,7 +11,7 @@ import streamlit as st
 import charts
 import evaluation
 from model_folder import ModelError
-from views import listen, model, session, teach
+from views import garbage, listen, model, session, teach
 from views.text import Page, percent, plain
 from views.turns import BusyError
 
@@ -48,6 +48,7 @@ def main() -> None:
             st.button(Page.AGAIN, icon=":material/refresh:", key="again")
         with st.container(key="ethics"):
             st.caption(Page.ETHICS)
+    garbage.spare_modules()
 
 
 def choose_model() -> None:

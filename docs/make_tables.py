@@ -354,6 +354,31 @@ def across_corpora_table() -> str:
     return markdown(["recipe", "RAVDESS to CREMA-D", "CREMA-D to RAVDESS"], rows)
 
 
+def epochs_table() -> str:
+    """Return what twice the epochs were worth to networks of both corpora, as a Markdown table."""
+    keys = ("ravdess", "both", "crema_d", "trained_ravdess", "trained_crema_d")
+    rows = [
+        [str(row["fold"]), str(row["epochs"]), *(percent(row[key]) for key in keys)]
+        for row in _experiments()["epochs_of_both"]["rows"]
+    ]
+    head = ["fold", "epochs", "RAVDESS speech", "and song", "CREMA-D"]
+    return markdown([*head, "of the training: RAVDESS speech", "CREMA-D"], rows)
+
+
+def distance_table() -> str:
+    """Return the ECE with one temperature and with one by distance, as a Markdown table."""
+    clips = ("own", "copies", "other")
+    rows = [
+        [
+            row["trained"],
+            *(f"{percent(row[key])} / {percent(row[key + '_by_distance'])}" for key in clips),
+        ]
+        for row in _experiments()["temperature_by_distance"]["rows"]
+    ]
+    head = ["trained on", "validation speakers", "their augmented copies", "the other corpus"]
+    return markdown(head, rows)
+
+
 def _experiments() -> dict[str, Any]:
     return json.loads((ROOT / "results" / "experiments.json").read_text("utf-8"))
 
@@ -398,6 +423,8 @@ def fill(text: str) -> str:
         "long_haul": long_haul_table,
         "experiments": experiments_table,
         "across_corpora": across_corpora_table,
+        "epochs": epochs_table,
+        "distance": distance_table,
         "references": references_table,
         "trained_references": trained_references_table,
         "recipe_references": recipe_references_table,
