@@ -40,6 +40,7 @@ os.environ.update(dict.fromkeys(THREADS, "1"))  # read when NumPy and Numba are 
 import librosa  # noqa: E402
 import numpy as np  # noqa: E402
 import opensmile  # noqa: E402
+import pandas as pd  # noqa: E402
 import soundfile  # noqa: E402
 import soxr  # noqa: E402
 from tqdm import tqdm  # noqa: E402
@@ -107,19 +108,7 @@ Result = TypeVar("Result")
 
 def main() -> int:
     """Measure, write the results file and print the table."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("data", type=Path, help="folder that holds RAVDESS")
-    arguments = parser.parse_args()
-    try:
-        table = corpora.scan(arguments.data)
-    except corpora.CorpusError as error:
-        parser.error(str(error))
-    speech = table[(table.corpus == "RAVDESS") & (table.channel == "speech")]
-    if len(speech) < 1000:
-        parser.error(f"{arguments.data} holds {len(speech)} clips of RAVDESS speech, expected 1440")
-    paths = list(speech.path.sample(frac=1, random_state=0))
+    paths = list(speech_asked_for(__doc__, least=1000).path.sample(frac=1, random_state=0))
     clips = [audio.load(path) for path in paths[:CLIPS]]
 
     with tempfile.TemporaryDirectory() as folder:
@@ -180,6 +169,28 @@ def start_rows(folder: Path, clip: np.ndarray) -> list[dict[str, Any]]:
         row("c", "first answer of a new process", slow, fast, "s", must=4, aim=8),
         row("c", "its peak memory", fat, lean, "MB", must=3, aim=6),
     ]
+
+
+def speech_asked_for(description: str | None, *, least: int) -> pd.DataFrame:
+    """Return the clips of RAVDESS speech in the folder that the command line names.
+
+    Args:
+        description: of the command.
+        least: fewer clips are refused.
+    """
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("data", type=Path, help="folder that holds RAVDESS")
+    data = parser.parse_args().data
+    try:
+        table = corpora.scan(data)
+    except corpora.CorpusError as error:
+        parser.error(str(error))
+    speech = table[(table.corpus == "RAVDESS") & (table.channel == "speech")]
+    if len(speech) < least:
+        parser.error(f"{data} holds {len(speech)} clips of RAVDESS speech, expected 1440")
+    return speech
 
 
 def hour_rows(sound: Path) -> list[dict[str, Any]]:

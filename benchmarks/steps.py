@@ -6,7 +6,6 @@ DATA holds RAVDESS. The ways before take turns with those after on the same clip
 Steps that were tried and not kept are measured, too. Writes benchmarks/results/steps.json.
 """
 
-import argparse
 import io
 import json
 import os
@@ -31,7 +30,6 @@ from ai_edge_litert import interpreter as litert  # noqa: E402
 
 import audio  # noqa: E402
 import classifier  # noqa: E402
-import corpora  # noqa: E402
 import features  # noqa: E402
 import gate  # noqa: E402
 import runtime  # noqa: E402
@@ -64,15 +62,7 @@ SOME_FRAMES = 32  # lengths are padded to multiples of it
 
 def main() -> int:
     """Measure all steps, write the results file and print the table."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("data", type=Path, help="folder that holds RAVDESS")
-    arguments = parser.parse_args()
-    try:
-        table = corpora.scan(arguments.data)
-    except corpora.CorpusError as error:
-        parser.error(str(error))
+    table = speed.speech_asked_for(__doc__, least=CLIPS)
     clips = [audio.load(path) for path in table.path.sample(CLIPS, random_state=0)]
     steps = [
         imports("SciPy's FFT", "scipy.fft", "as fast an FFT, a third of a second less to start"),

@@ -11,7 +11,6 @@ what the parts take in one thread.
 Linux only. Writes benchmarks/results/training.json.
 """
 
-import argparse
 import sys
 import tempfile
 import time
@@ -28,7 +27,6 @@ import numpy as np  # noqa: E402
 import psutil  # noqa: E402
 
 import audio  # noqa: E402
-import corpora  # noqa: E402
 import features  # noqa: E402
 import progress  # noqa: E402
 import workers  # noqa: E402
@@ -42,18 +40,7 @@ IN_ONE_THREAD = 96  # clips
 
 def main() -> int:
     """Measure, write the results file and print the table."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("data", type=Path, help="folder that holds RAVDESS")
-    arguments = parser.parse_args()
-    try:
-        table = corpora.scan(arguments.data)
-    except corpora.CorpusError as error:
-        parser.error(str(error))
-    table = table[(table.corpus == "RAVDESS") & (table.channel == "speech")]
-    if len(table) < CLIPS:
-        parser.error(f"{arguments.data} holds {len(table)} clips of RAVDESS speech, expected 1440")
+    table = speed.speech_asked_for(__doc__, least=CLIPS)
     table = table.sample(CLIPS, random_state=0).sort_values("path")
     workers.import_tensorflow()
     rows = extraction_parts(table.path.iloc[:: CLIPS // IN_ONE_THREAD])
