@@ -42,6 +42,15 @@ AXIS_TEXT: Chart = {  # Streamlit's is too pale on the light page
     "titleColor": TEXT_COLOR,
     "titleOpacity": 0.75,
 }
+EMOTION_ROW: Chart = {  # one bar per emotion, in the order of the data
+    "field": "emotion",
+    "type": "nominal",
+    "sort": None,
+    "title": None,
+    "axis": {"ticks": False, "domain": False, "labelFontSize": 13, "labelColor": TEXT_COLOR},
+}
+EMOTION_COLOR: Chart = {"field": "color", "type": "nominal", "scale": None}
+BAR_TEXT: Chart = {"type": "text", "align": "left", "dx": 6, "fontSize": 13, "color": TEXT_COLOR}
 WAVE_COLOR = "#7b8bb5"  # readable on the light and the dark page
 ICON_HEIGHTS = (4, 9, 14, 7, 12, 16, 10, 5)
 
@@ -126,7 +135,6 @@ def probability_chart(
         }
         for emotion in emotions
     ]
-    names = {"ticks": False, "domain": False, "labelFontSize": 13, "labelColor": TEXT_COLOR}
     share = {"type": "quantitative", "axis": None, "scale": {"domain": [0, 1.12]}}
     return {
         "datasets": {"bars": pd.DataFrame(rows)},
@@ -134,28 +142,16 @@ def probability_chart(
         "height": 26 * len(rows),
         "encoding": {
             "x": share | {"field": "probability"},
-            "y": {
-                "field": "emotion",
-                "type": "nominal",
-                "sort": None,
-                "title": None,
-                "axis": names,
-            },
+            "y": EMOTION_ROW,
             "tooltip": [{"field": "emotion"}, {"field": "value"}],
         },
         "layer": [
             {
                 "mark": {"type": "bar", "cornerRadiusEnd": 3, "height": 16},
-                "encoding": {"color": {"field": "color", "type": "nominal", "scale": None}},
+                "encoding": {"color": EMOTION_COLOR},
             },
             {
-                "mark": {
-                    "type": "text",
-                    "align": "left",
-                    "dx": 6,
-                    "fontSize": 13,
-                    "color": TEXT_COLOR,
-                },
+                "mark": BAR_TEXT,
                 "encoding": {"x": share | {"field": "end"}, "text": {"field": "value"}},
             },
             {

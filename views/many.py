@@ -297,26 +297,12 @@ def distribution_chart(counts: dict[str, tuple[int, int]]) -> charts.Chart:
     most = max(map(sum, counts.values()))
     count = {"type": "quantitative", "axis": None, "scale": {"domain": [0, 1.1 * most]}}
     every, sure = count | {"field": "all"}, count | {"field": "sure"}
-    color = {"field": "color", "type": "nominal", "scale": None}
-    bar = {"type": "bar", "height": 16}
-    names = {
-        "ticks": False,
-        "domain": False,
-        "labelFontSize": 13,
-        "labelColor": charts.TEXT_COLOR,
-    }
-    text = {"type": "text", "align": "left", "dx": 6, "fontSize": 13, "color": charts.TEXT_COLOR}
+    color, bar = charts.EMOTION_COLOR, {"type": "bar", "height": 16}
     return {
         "data": {"values": rows},
         "height": 26 * len(rows),
         "encoding": {
-            "y": {
-                "field": "emotion",
-                "type": "nominal",
-                "sort": None,
-                "title": None,
-                "axis": names,
-            },
+            "y": charts.EMOTION_ROW,
             "tooltip": [{"field": field} for field in ("emotion", "all", "sure")],
         },
         "layer": [
@@ -325,6 +311,6 @@ def distribution_chart(counts: dict[str, tuple[int, int]]) -> charts.Chart:
                 "encoding": {"x": every, "color": color},
             },
             {"mark": bar, "encoding": {"x": sure, "color": color}},
-            {"mark": text, "encoding": {"x": every, "text": {"field": "all"}}},
+            {"mark": charts.BAR_TEXT, "encoding": {"x": every, "text": {"field": "all"}}},
         ],
     }
