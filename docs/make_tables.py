@@ -365,6 +365,20 @@ def epochs_table() -> str:
     return markdown([*head, "of the training: RAVDESS speech", "CREMA-D"], rows)
 
 
+def distillation_table() -> str:
+    """Return what networks learned from labels, and from an ensemble too, as a Markdown table."""
+    rows = [
+        [
+            str(row["fold"]),
+            *(percent(row[key]) for key in ("labels", "taught")),
+            *(f"{row[key]:.2f}" for key in ("labels_loss", "taught_loss")),
+        ]
+        for row in _experiments()["distillation"]["rows"]
+    ]
+    head = ["fold", "labels alone", "half an ensemble's word"]
+    return markdown([*head, "nats per clip: labels alone", "half an ensemble's word"], rows)
+
+
 def distance_table() -> str:
     """Return the ECE with one temperature and with one by distance, as a Markdown table."""
     clips = ("own", "copies", "other")
@@ -425,6 +439,7 @@ def fill(text: str) -> str:
         "across_corpora": across_corpora_table,
         "epochs": epochs_table,
         "distance": distance_table,
+        "distillation": distillation_table,
         "references": references_table,
         "trained_references": trained_references_table,
         "recipe_references": recipe_references_table,
