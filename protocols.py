@@ -90,14 +90,16 @@ def splits(table: pd.DataFrame, protocol: str, *, folds: int, seed: int) -> list
                 )
     by_speaker = protocol != "random"
     result = []
-    for name, test in tests:
+    for number, (name, test) in enumerate(tests):
         if not len(test):
             raise ProtocolError(
                 f"{name} of {len(tests)} came out empty: some speakers have far more clips than "
                 "others. Ask for fewer --folds."
             )
         rest = np.setdiff1d(np.arange(len(table)), test)
-        train, validation = carve_validation(table, rest, by_speaker=by_speaker, seed=seed)
+        # Each fold draws its own: the temperature of the model that is kept comes from all of them.
+        draw = seed + 1000 * number
+        train, validation = carve_validation(table, rest, by_speaker=by_speaker, seed=draw)
         result.append(Split(name, train, validation, test))
     for split in result:
         check_split(table, split, by_speaker=by_speaker)
@@ -109,6 +111,9 @@ def carve_validation(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Divide training rows into those to train on and those to validate on.
 
+    Speakers are set aside of each corpus that has some to spare, for how sure a network may be
+    differs from one to another.
+
     Raises:
         ProtocolError: too few clips or speakers to set some aside.
     """
@@ -119,9 +124,16 @@ def carve_validation(
                 f"Found {len(speakers)} speaker to train on; at least 2 are needed, so that one "
                 "can be set aside for validation. Add recordings of other people."
             )
-        number = max(1, round(VALIDATION_SHARE * len(speakers)))
-        aside = np.random.default_rng(seed).choice(speakers, number, replace=False)
-        validation = rows[table.speaker.iloc[rows].isin(aside).to_numpy()]
+        rng = np.random.default_rng(seed)
+        voices = list(table.iloc[rows].groupby("corpus").speaker.unique())
+        quotas = [round(VALIDATION_SHARE * len(names)) for names in voices]
+        if not any(quotas):
+            voices, quotas = [speakers], [1]
+        aside = [
+            rng.choice(np.sort(names), quota, replace=False)
+            for names, quota in zip(voices, quotas, strict=True)
+        ]
+        validation = rows[table.speaker.iloc[rows].isin(np.concatenate(aside)).to_numpy()]
     else:
         validation = _draw_random(table, rows, VALIDATION_SHARE, seed)
     return np.setdiff1d(rows, validation), validation

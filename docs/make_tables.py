@@ -290,7 +290,7 @@ def faults_table() -> str:
 
 
 def steps_table(name: str) -> str:
-    """Return the steps towards speed of a benchmark: steps.py or folder.py."""
+    """Return the steps towards speed of a benchmark, such as steps.py, as a Markdown table."""
     results = json.loads((ROOT / f"benchmarks/results/{name}.json").read_text("utf-8"))
     rows = [
         [
@@ -432,6 +432,7 @@ def fill(text: str) -> str:
         "fuzz_large": fuzz_large_table,
         "faults": faults_table,
         "folder_steps": lambda: steps_table("folder"),
+        "cluster_steps": lambda: steps_table("cluster"),
         "limits": limits_table,
         "page": page_table,
         "long_haul": long_haul_table,

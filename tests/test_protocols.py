@@ -93,6 +93,26 @@ def test_corpora_keep_their_fixed_folds_together_and_others_join_them(shared_dat
     assert sum("own-0" in set(table.speaker.iloc[split.test]) for split in made) == 1
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_each_corpus_with_speakers_to_spare_validates(seed) -> None:
+    sizes = {"many": 50, "few": 10, "mine": 1}
+    table = pd.concat([make_table(n, 8, name) for name, n in sizes.items()], ignore_index=True)
+    rows = np.arange(len(table))
+    _, aside = protocols.carve_validation(table, rows, by_speaker=True, seed=seed)
+    drawn = table.iloc[aside].groupby("corpus").speaker.nunique()
+    assert drawn.to_dict() == {"many": 5, "few": 1}
+
+
+def test_folds_draw_other_validation_speakers() -> None:
+    table = make_table(60, 8)
+    places = set()
+    for split in protocols.splits(table, "speaker", folds=3, seed=0):
+        trained, aside = (table.speaker.iloc[rows] for rows in (split.train, split.validation))
+        voices = np.union1d(trained, aside)
+        places.add(tuple(np.searchsorted(voices, aside.unique())))
+    assert len(places) == 3
+
+
 def test_seeds_draw_other_validation_speakers() -> None:
     table = make_table(20, 8)
     drawn = {

@@ -1,5 +1,8 @@
 import os
+import platform
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 
@@ -62,6 +65,26 @@ def test_an_error_is_raised_as_it_is():
 
 def test_each_process_has_one_thread_for_matrices():
     assert {count for _, count in workers.stream(threads, range(4), jobs=2)} == {"1"}
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="malloc of glibc is spoken to")
+def test_a_worker_of_a_cluster_keeps_the_memory_of_an_array_for_the_next():
+    program = """
+import resource, numpy, workers
+def pages(_):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(100):
+        numpy.ones(2**17)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+print(pages(0), workers._on_cluster(pages, 0))
+"""
+    setting = {"MALLOC_TRIM_THRESHOLD_": "65536", "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=os.environ | setting, capture_output=True, text=True
+    )
+    given_back, kept = map(int, done.stdout.split())
+    assert given_back > 20_000  # 256 of each array
+    assert kept < 2_000
 
 
 def test_what_is_left_is_not_done():
