@@ -47,7 +47,13 @@ EMOTION_ROW: Chart = {  # one bar per emotion, in the order of the data
     "type": "nominal",
     "sort": None,
     "title": None,
-    "axis": {"ticks": False, "domain": False, "labelFontSize": 13, "labelColor": TEXT_COLOR},
+    "axis": {
+        "ticks": False,
+        "domain": False,
+        "labelFontSize": 13,
+        "labelColor": TEXT_COLOR,
+        "labelFlush": False,  # or a name beside the first bar slips onto the second, and hides it
+    },
 }
 EMOTION_COLOR: Chart = {"field": "color", "type": "nominal", "scale": None}
 BAR_TEXT: Chart = {"type": "text", "align": "left", "dx": 6, "fontSize": 13, "color": TEXT_COLOR}

@@ -133,6 +133,7 @@ def test_each_recording_is_a_row_and_the_bad_one_says_why(model):
     ]
     assert list(table["Note"]) == ["", "", "Very noisy", "No voice found", "No sound found in it"]
     assert table["How sure"][0] == 90
+    assert np.isnan(table["How sure"][3])
     assert np.isnan(table["How sure"][4])
     assert not page.error
     assert not page.button  # nothing to stop

@@ -246,7 +246,8 @@ def row(file: Input, said: Answer) -> dict[str, str | float | None]:
         dot, emotion, confidence, note = "", Page.UNREADABLE, None, said
     else:
         dot = charts.dot_url(said.emotion) if said.emotion else ""
-        emotion, confidence, note = brief(said), 100 * said.confidence, said.warning
+        confidence = 100 * said.confidence if said.emotion else None
+        emotion, note = brief(said), said.warning
     return {
         Text.DOT: dot,
         Text.FILE: file.path,
