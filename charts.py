@@ -42,18 +42,14 @@ AXIS_TEXT: Chart = {  # Streamlit's is too pale on the light page
     "titleColor": TEXT_COLOR,
     "titleOpacity": 0.75,
 }
+# Flush, the first name would slip towards the second, and hide it where there is little room.
+NAMES: Chart = {"ticks": False, "domain": False, "labelFlush": False}
 EMOTION_ROW: Chart = {  # one bar per emotion, in the order of the data
     "field": "emotion",
     "type": "nominal",
     "sort": None,
     "title": None,
-    "axis": {
-        "ticks": False,
-        "domain": False,
-        "labelFontSize": 13,
-        "labelColor": TEXT_COLOR,
-        "labelFlush": False,  # or a name beside the first bar slips onto the second, and hides it
-    },
+    "axis": NAMES | {"labelFontSize": 13, "labelColor": TEXT_COLOR},
 }
 EMOTION_COLOR: Chart = {"field": "color", "type": "nominal", "scale": None}
 BAR_TEXT: Chart = {"type": "text", "align": "left", "dx": 6, "fontSize": 13, "color": TEXT_COLOR}
@@ -187,7 +183,7 @@ def confusion_chart(
             "text": [f"{100 * share:.0f}" if share >= 0.005 else "" for share in shares],
         }
     )
-    axis = {"ticks": False, "domain": False, "labelOverlap": False}
+    axis = NAMES | {"labelOverlap": False}
     top = axis | {"orient": "top", "labelAngle": -90}
     names = {"type": "nominal", "sort": list(emotions)}
     opacity = {"domain": [0, 1], "range": [0, 0.75]}  # of the darkest cell, too, the text is read

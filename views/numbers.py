@@ -289,11 +289,9 @@ def distance_chart(distances: np.ndarray, labels: tuple[str, ...]) -> alt.LayerC
             "emotion",
             sort=list(labels),
             title=None,
-            axis=alt.Axis(
-                orient="top", labelAngle=-60, labelOverlap=False, ticks=False, domain=False
-            ),
+            axis=alt.Axis(orient="top", labelAngle=-60, labelOverlap=False, **charts.NAMES),
         ),
-        y=alt.Y("group", sort=names, title=None, axis=alt.Axis(ticks=False, domain=False)),
+        y=alt.Y("group", sort=names, title=None, axis=alt.Axis(**charts.NAMES)),
         tooltip=["group", "emotion", alt.Tooltip("deviations", format=".2f")],
     )
     shades = alt.Scale(domain=[1, 2], range=[NEAREST, 0], clamp=True)
