@@ -2,6 +2,7 @@
 
 import base64
 import io
+import threading
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,10 +34,14 @@ class Sketch:
 
 
 class Sketcher:
-    """Makes a `Sketch` of a waveform that comes in pieces, and remembers none of them."""
+    """Makes a `Sketch` of a waveform that comes in pieces, and remembers none of them.
+
+    It may be asked for one while another thread adds a piece.
+    """
 
     def __init__(self) -> None:
         self.pieces = 0  # so far
+        self._lock = threading.Lock()
         self._samples = 0
         self._low, self._high = _Columns(np.minimum), _Columns(np.maximum)
         self._mel = _Columns(np.maximum)
@@ -49,19 +54,24 @@ class Sketcher:
                 be shorter.
         """
         columns = range(0, len(piece), _WAVE_STEP)
-        self._low.add(np.minimum.reduceat(piece, columns))
-        self._high.add(np.maximum.reduceat(piece, columns))
+        low, high = (extreme.reduceat(piece, columns) for extreme in (np.minimum, np.maximum))
         frames = -(-len(piece) // features.HOP_LENGTH)
-        self._mel.add(features.analyse(piece).mel[:frames])
-        self._samples += len(piece)
-        self.pieces += 1
+        mel = features.analyse(piece).mel[:frames]
+        with self._lock:
+            self._low.add(low)
+            self._high.add(high)
+            self._mel.add(mel)
+            self._samples += len(piece)
+            self.pieces += 1
 
     def sketch(self) -> Sketch:
         """Return what is drawn of all pieces so far."""
-        step = self._low.step * _WAVE_STEP / audio.SAMPLE_RATE
-        low, high = self._low.held, self._high.held
+        with self._lock:
+            step = self._low.step * _WAVE_STEP / audio.SAMPLE_RATE
+            low, high, mel = self._low.held, self._high.held, self._mel.held
+            seconds = self._samples / audio.SAMPLE_RATE
         wave = pd.DataFrame({"time": step * np.arange(len(low)), "low": low, "high": high})
-        return Sketch(self._samples / audio.SAMPLE_RATE, wave.round(4), _picture(self._mel.held))
+        return Sketch(seconds, wave.round(4), _picture(mel))
 
 
 class _Columns:

@@ -12,6 +12,7 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image
 
 import charts
+import features
 from audio import SAMPLE_RATE
 from corpora import EMOTIONS
 from sketch import MAX_COLUMNS, PIECE_SAMPLES, Sketch, Sketcher
@@ -43,6 +44,24 @@ def test_the_picture_shows_the_whole_recording(seconds):
     assert "data:image/png;base64," in chart
     assert "Swing" in chart
     assert "Pitch" in chart
+
+
+def test_a_sketch_asked_for_while_a_piece_is_added_is_of_whole_pieces(monkeypatch):
+    sketcher, asked = Sketcher(), []
+    analyse = features.analyse
+
+    def analyse_and_ask(waveform):
+        if sketcher.pieces:
+            asked.append(sketcher.sketch())
+        return analyse(waveform)
+
+    monkeypatch.setattr(features, "analyse", analyse_and_ask)
+    for _ in range(3):
+        sketcher.add(np.zeros(PIECE_SAMPLES, np.float32))
+    ends = [found.wave.time.iloc[-1] + found.wave.time.iloc[1] for found in asked]
+    assert ends == pytest.approx([found.seconds for found in asked], abs=0.01)
+    lengths = [PIECE_SAMPLES / SAMPLE_RATE, 2 * PIECE_SAMPLES / SAMPLE_RATE]
+    assert [found.seconds for found in asked] == pytest.approx(lengths)
 
 
 def sketch(waveform: np.ndarray) -> Sketch:

@@ -191,8 +191,10 @@ def course_picture(
     identity: str, digest: str, segments: int, _found: hearing.Heard, _emotions: tuple[str, ...]
 ) -> tuple[float, charts.Chart]:
     """Return the length in seconds, and the picture of what was heard of a longer recording."""
+    # Segments before the sketch: a run that is about to stop may add to both meanwhile.
+    segments_heard = [*_found.segments]
     sketch = _found.sketcher.sketch()
-    between = course.chart(_found.segments, _emotions, seconds=sketch.seconds)
+    between = course.chart(segments_heard, _emotions, seconds=sketch.seconds)
     chart = charts.sound_chart(
         sketch, amplitude=Text.AMPLITUDE, frequency=Text.FREQUENCY, course=between
     )
