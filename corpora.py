@@ -71,6 +71,22 @@ _TWINS += "1017_IWW_ANG_XX 1017_IWW_FEA_XX"
 _FAULTS = dict.fromkeys(_TWINS.split(), "another clip holds the same sound with another label")
 _FAULTS["1076_MTI_SAD_XX"] = "digital silence"
 
+# Who is who, as the corpora's makers tell; CREMA-D's in its VideoDemographics.csv.
+_CREMA_D_WOMEN = "1002 1003 1004 1006 1007 1008 1009 1010 1012 1013 1018 1020 1021 1024 1025 1028 "
+_CREMA_D_WOMEN += "1029 1030 1037 1043 1046 1047 1049 1052 1053 1054 1055 1056 1058 1060 1061 "
+_CREMA_D_WOMEN += "1063 1072 1073 1074 1075 1076 1078 1079 1082 1084 1089 1091"
+_WOMEN = {
+    "RAVDESS": {f"{actor:02d}" for actor in range(2, 25, 2)},
+    "CREMA-D": set(_CREMA_D_WOMEN.split()),
+    "TESS": {"OA", "YA"},
+    "EMO-DB": {"08", "09", "13", "14", "16"},
+}
+_MEN = {
+    "RAVDESS": {f"{actor:02d}" for actor in range(1, 25, 2)},
+    "CREMA-D": {str(speaker) for speaker in range(1001, 1092)} - _WOMEN["CREMA-D"],
+    "SAVEE": {"DC", "JE", "JK", "KL"},
+    "EMO-DB": {"03", "10", "11", "12", "15"},
+}
 
 #: What the corpora's makers allow; a model trained on them inherits it.
 LICENCES = {
@@ -107,11 +123,11 @@ def parse_name(path: AnyPath) -> Clip | None:
 
 
 def sex(speaker: str) -> str | None:
-    """Return 'women' or 'men' where the speaker's number tells: RAVDESS' actors, men are odd."""
+    """Return 'women' or 'men' for the speakers of the known corpora, None for everyone else."""
     corpus, _, number = speaker.rpartition("-")
-    if corpus != "RAVDESS" or not number.isdecimal():
-        return None
-    return "men" if int(number) % 2 else "women"
+    if number in _WOMEN.get(corpus, ()):
+        return "women"
+    return "men" if number in _MEN.get(corpus, ()) else None
 
 
 def parse_emotion(word: str) -> str | None:

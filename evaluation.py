@@ -259,8 +259,10 @@ def accuracy_of_surest(confidence: np.ndarray, correct: np.ndarray) -> float:
 
 
 def _uar_by_sex(said: "pd.DataFrame") -> dict[str, float]:
-    """Return the UAR of women and of men, where the corpus says who is what."""
+    """Return the UAR of women and of men, {} where the corpora do not tell of some of both."""
     sexes = said.speaker.map(corpora.sex)
+    if sexes.nunique() < 2:
+        return {}
     return {
         sex: uar(part.emotion, part.prediction)
         for sex, part in said.groupby(sexes)  # None is left out

@@ -18,6 +18,7 @@ from corpora import (
     parse_name,
     read_list,
     scan,
+    sex,
 )
 
 COLUMNS = ["path", "emotion", "speaker", "corpus", "channel"]
@@ -149,6 +150,27 @@ def test_table_is_sorted_text_and_the_same_for_overlapping_sources(tmp_path):
     assert list(table["path"]) == sorted(table["path"])
     assert all(isinstance(value, str) for value in table.to_numpy().ravel())
     assert table.equals(scan(str(tmp_path / "b"), tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("corpus", "women", "men"),
+    [
+        ("RAVDESS", [f"{actor:02d}" for actor in range(2, 25, 2)], ["01", "23"]),
+        ("CREMA-D", ["1002", "1091"], ["1001", "1090"]),
+        ("TESS", ["OA", "YA"], []),
+        ("SAVEE", [], ["DC", "JE", "JK", "KL"]),
+        ("EMO-DB", ["08", "16"], ["03", "15"]),
+    ],
+)
+def test_women_and_men_of_the_known_corpora(corpus, women, men):
+    assert {sex(f"{corpus}-{speaker}") for speaker in women} <= {"women"}
+    assert {sex(f"{corpus}-{speaker}") for speaker in men} <= {"men"}
+    assert sex(f"{corpus}-ann") is None
+
+
+def test_crema_d_has_43_women_and_48_men():
+    found = [sex(f"CREMA-D-{speaker}") for speaker in range(1000, 1093)]
+    assert (found.count("women"), found.count("men"), found.count(None)) == (43, 48, 2)
 
 
 def test_savee_is_recognised_from_within_the_folder_of_a_speaker(tmp_path, monkeypatch):
