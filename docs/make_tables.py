@@ -16,6 +16,8 @@ from typing import Any
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
+import experiment_tables  # noqa: E402
+
 import limits  # noqa: E402
 import model_card  # noqa: E402
 from model_card import PROTOCOL_WORDS, by_test_set, interval, markdown, percent, results_table  # noqa: E402
@@ -305,102 +307,6 @@ def steps_table(name: str) -> str:
     return markdown(["step", "expected", "before", "after", ""], rows)
 
 
-def experiments_table() -> str:
-    """Return what was tried on inner validation, as a Markdown table."""
-    rows = [
-        [
-            row["what"],
-            *(_maybe(row[key]) for key in ("speech", "both", "known_voice", "to_crema_d")),
-        ]
-        for row in _experiments()["rows"]
-    ]
-    return markdown(["network and recipe", "speech", "both", "known voice", "to CREMA-D"], rows)
-
-
-def references_table() -> str:
-    """Return what references of a speaker were worth on inner validation, as a Markdown table."""
-    references = _experiments()["references"]
-    rows = [[row["reference"], *map(percent, row["uar"])] for row in references["rows"]]
-    return markdown(["reference", *(f"{share:g}" for share in references["shares"])], rows)
-
-
-def trained_references_table() -> str:
-    """Return what references were worth to networks that had met such, as a Markdown table."""
-    found = _experiments()["trained_references"]
-    head = ["training took off", "reference", "compared with"]
-    rows = [
-        [row["training"], row["reference"], row["usual"], *map(percent, row["uar"])]
-        for row in found["rows"]
-    ]
-    return markdown([*head, *(f"{share:g}" for share in found["shares"])], rows)
-
-
-def recipe_references_table() -> str:
-    """Return what references are worth to the recipe's networks, as a Markdown table."""
-    found = _experiments()["references_of_the_recipe"]
-    rows = [
-        [row["reference"], _maybe(row["quiet_from"]), *map(_maybe, row["uar"])]
-        for row in found["rows"]
-    ]
-    return markdown(["reference", "quiet from", *(f"{share:g}" for share in found["shares"])], rows)
-
-
-def across_corpora_table() -> str:
-    """Return what networks that heard one corpus said of the other, as a Markdown table."""
-    rows = [
-        [row["what"], percent(row["to_crema_d"]), percent(row["to_ravdess"])]
-        for row in _experiments()["across_corpora"]["rows"]
-    ]
-    return markdown(["recipe", "RAVDESS to CREMA-D", "CREMA-D to RAVDESS"], rows)
-
-
-def epochs_table() -> str:
-    """Return what twice the epochs were worth to networks of both corpora, as a Markdown table."""
-    keys = ("ravdess", "both", "crema_d", "trained_ravdess", "trained_crema_d")
-    rows = [
-        [str(row["fold"]), str(row["epochs"]), *(percent(row[key]) for key in keys)]
-        for row in _experiments()["epochs_of_both"]["rows"]
-    ]
-    head = ["fold", "epochs", "RAVDESS speech", "and song", "CREMA-D"]
-    return markdown([*head, "of the training: RAVDESS speech", "CREMA-D"], rows)
-
-
-def distillation_table() -> str:
-    """Return what networks learned from labels, and from an ensemble too, as a Markdown table."""
-    rows = [
-        [
-            str(row["fold"]),
-            *(percent(row[key]) for key in ("labels", "taught")),
-            *(f"{row[key]:.2f}" for key in ("labels_loss", "taught_loss")),
-        ]
-        for row in _experiments()["distillation"]["rows"]
-    ]
-    head = ["fold", "labels alone", "half an ensemble's word"]
-    return markdown([*head, "nats per clip: labels alone", "half an ensemble's word"], rows)
-
-
-def distance_table() -> str:
-    """Return the ECE with one temperature and with one by distance, as a Markdown table."""
-    clips = ("own", "copies", "other")
-    rows = [
-        [
-            row["trained"],
-            *(f"{percent(row[key])} / {percent(row[key + '_by_distance'])}" for key in clips),
-        ]
-        for row in _experiments()["temperature_by_distance"]["rows"]
-    ]
-    head = ["trained on", "validation speakers", "their augmented copies", "the other corpus"]
-    return markdown(head, rows)
-
-
-def _experiments() -> dict[str, Any]:
-    return json.loads((ROOT / "results" / "experiments.json").read_text("utf-8"))
-
-
-def _maybe(value: float | None) -> str:
-    return "" if value is None else percent(value)
-
-
 def _quantity(value: float, unit: str) -> str:
     return f"{value:.0f} {unit}" if value >= 100 else f"{value:.3g} {unit}"
 
@@ -436,14 +342,7 @@ def fill(text: str) -> str:
         "limits": limits_table,
         "page": page_table,
         "long_haul": long_haul_table,
-        "experiments": experiments_table,
-        "across_corpora": across_corpora_table,
-        "epochs": epochs_table,
-        "distance": distance_table,
-        "distillation": distillation_table,
-        "references": references_table,
-        "trained_references": trained_references_table,
-        "recipe_references": recipe_references_table,
+        **experiment_tables.TABLES,
     }
 
     def block(match: re.Match[str]) -> str:
