@@ -108,6 +108,15 @@ def designs_table() -> str:
     return markdown(["design", "folds", "RAVDESS speech", "and song", "CREMA-D"], rows)
 
 
+def random_split_table() -> str:
+    """Return what costs the recipe accuracy on voices it knows, as a Markdown table."""
+    rows = [
+        [row["what"], percent(row["speech"]), percent(row["both"])]
+        for row in _experiments()["random_split"]["rows"]
+    ]
+    return markdown(["network and recipe", "RAVDESS speech", "and song"], rows)
+
+
 def _experiments() -> dict[str, Any]:
     return json.loads(_RESULTS.read_text("utf-8"))
 
@@ -127,4 +136,5 @@ TABLES: dict[str, Callable[[], str]] = {
     "trained_references": trained_references_table,
     "recipe_references": recipe_references_table,
     "designs": designs_table,
+    "random_split": random_split_table,
 }
