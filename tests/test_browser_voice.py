@@ -118,6 +118,7 @@ def test_a_recorded_voice_adapts_the_answers_until_it_is_switched_off(page, clip
     open_view(page, "Teach it")
     open_view(page, "Listen", title="Which emotion is in this voice?")
     expect(voice).to_contain_text("Your voice is known")
+    expect(sure).to_have_text(adapted)  # drawn anew: nothing moves under the pointer any more
     page.get_by_text("My voice", exact=True).click()
     voice.get_by_role("button", name="Forget my voice").click()
     expect(voice.get_by_role("button", name="Record")).to_be_visible()
