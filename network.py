@@ -44,7 +44,7 @@ def frames_frontend(mean: np.ndarray, std: np.ndarray) -> keras.Model:
     return keras.Model(raw, _standardise(raw, mean, std) * is_frame, name="frontend")
 
 
-def frames_body(n_emotions: int, *, channels: int = 120) -> keras.Model:
+def frames_body(n_emotions: int, *, channels: int = 192) -> keras.Model:
     """Return the temporal 1D-CNN: (batch, frames, 264) standardised → (batch, emotions) logits.
 
     One strided convolution, residual blocks of growing dilation, and attentive statistics pooling
@@ -55,15 +55,15 @@ def frames_body(n_emotions: int, *, channels: int = 120) -> keras.Model:
     is_frame = ops.cast(ops.any(ops.not_equal(features, 0.0), axis=-1, keepdims=True), "float32")
     is_frame = layers.MaxPooling1D(2, padding="same")(is_frame)
 
-    def convolve(x: keras.KerasTensor, **options: int) -> keras.KerasTensor:
-        x = layers.Conv1D(channels, 5, padding="same", use_bias=False, **options)(x)
+    def convolve(x: keras.KerasTensor, width: int, **options: int) -> keras.KerasTensor:
+        x = layers.Conv1D(channels, width, padding="same", use_bias=False, **options)(x)
         return layers.Activation("relu")(layers.BatchNormalization()(x))
 
-    x = convolve(features, strides=2) * is_frame
+    x = convolve(features, 5, strides=2) * is_frame
     for dilation in (1, 2, 4):
         # Padding is set back to zero after each block, so that a clip's result does not depend
         # on the length of the longest clip in its batch.
-        x = (x + convolve(x, dilation_rate=dilation)) * is_frame
+        x = (x + convolve(x, 3, dilation_rate=dilation)) * is_frame
 
     attention = layers.Dense(channels)(layers.Dense(64, activation="tanh")(x))
     weight = ops.softmax(attention - 1e4 * (1.0 - is_frame), axis=1)

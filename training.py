@@ -23,7 +23,7 @@ import network
 from augment import Babble, ColouredNoise, Microphone, Reverb, Speed, Telephone
 from classifier import QUIET, clip_distance
 from dataset import Dataset, Packed, Recipe, Sometimes
-from distort import distort, mask
+from distort import amplify, mask
 from features import decibel, linear, mean_vector
 from network import N_FEATURES
 
@@ -40,7 +40,7 @@ _COPY: Recipe = (
 )
 RECIPES: tuple[Recipe, ...] = ((), *[_COPY] * 8)
 EPOCHS = {"frames": 40, "vector": 40}
-MEMBERS = {"frames": 3, "vector": 1}  # of the ensemble
+MEMBERS = {"frames": 2, "vector": 1}  # of the ensemble
 
 BATCH = 32
 LEARNING_RATE = {"frames": 3e-3, "vector": 1e-3}  # peak of a cosine schedule
@@ -364,7 +364,7 @@ class _Material:
             return self._standardise(vector)[:, np.newaxis]
         clip = self._packed.clip(copy, row)
         start = rng.integers(max(1, len(clip) - CROP_FRAMES + 1))
-        crop = distort(clip[start : start + CROP_FRAMES], rng)[:CROP_FRAMES]
+        crop = amplify(clip[start : start + CROP_FRAMES], rng)
         if rng.random() < KNOWN_SPEAKER_SHARE:
             crop -= self._draw_reference(self._voice[row], rng)
         crop = self._standardise(crop)

@@ -90,7 +90,7 @@ def extract_and_train(table: Any, folder: Path) -> list[dict[str, Any]]:
     return [
         *rows,
         row(f"an epoch over {len(split.train)} clips, a training per core", epoch, "s"),
-        row("of it in one thread: drawing, distorting and masking clips", drawn[0] / 1000, "s"),
+        row("of it in one thread: drawing, amplifying and masking clips", drawn[0] / 1000, "s"),
         row("share of the cores that trainings keep busy", 100 * training_ / seconds / cores, "%"),
     ]
 
