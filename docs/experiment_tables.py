@@ -108,6 +108,17 @@ def designs_table() -> str:
     return markdown(["design", "folds", "RAVDESS speech", "and song", "CREMA-D"], rows)
 
 
+def changes_table() -> str:
+    """Return what changes of features at each meeting are worth, as a Markdown table."""
+    keys = ("speech", "both", "crema_d", "to_crema_d", "to_ravdess", "known")
+    rows = [
+        [row["what"], *(_maybe(row[key]) for key in keys)]
+        for row in _experiments()["changed_at_each_meeting"]["rows"]
+    ]
+    head = ["network and recipe", "RAVDESS speech", "and song", "CREMA-D", "RAVDESS to CREMA-D"]
+    return markdown([*head, "CREMA-D to RAVDESS", "known voices"], rows)
+
+
 def random_split_table() -> str:
     """Return what costs the recipe accuracy on voices it knows, as a Markdown table."""
     rows = [
@@ -136,5 +147,6 @@ TABLES: dict[str, Callable[[], str]] = {
     "trained_references": trained_references_table,
     "recipe_references": recipe_references_table,
     "designs": designs_table,
+    "changes": changes_table,
     "random_split": random_split_table,
 }
