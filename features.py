@@ -173,8 +173,8 @@ def combine(spectra: Spectra) -> np.ndarray:
     """
     magnitude, mel, others, peaks = spectra
     features = np.empty((len(mel), len(FEATURE_NAMES)), np.float32)
-    features[:, :N_MFCC] = mfcc = mel_to_mfcc(10 * np.log10(np.maximum(mel, POWER_FLOOR)))
-    features[:, N_MFCC : 3 * N_MFCC] = deltas(mfcc)
+    features[:, :N_MFCC] = mfcc = _mel_to_mfcc(10 * np.log10(np.maximum(mel, POWER_FLOOR)))
+    features[:, N_MFCC : 3 * N_MFCC] = _deltas(mfcc)
     chroma = _product(magnitude, _chroma_filters(_tuning(peaks)))
     features[:, 3 * N_MFCC : MEL.start] = chroma / _or_one(chroma.max(axis=1, keepdims=True))
     features[:, MEL] = mel
@@ -221,7 +221,7 @@ def linear(frames: np.ndarray) -> np.ndarray:
     return frames
 
 
-def mel_to_mfcc(mel: np.ndarray) -> np.ndarray:
+def _mel_to_mfcc(mel: np.ndarray) -> np.ndarray:
     """Return the MFCC of (frames, 128) mel powers in decibel: (frames, 40).
 
     As in librosa, what is 80 dB under the loudest number is raised to there.
@@ -375,7 +375,7 @@ def _tuning(peaks: Peaks) -> float:
     return float(_TUNINGS[np.argmax(counts) - 1])
 
 
-def deltas(mfcc: np.ndarray) -> np.ndarray:
+def _deltas(mfcc: np.ndarray) -> np.ndarray:
     """Return librosa.feature.delta of order 1, then 2: (frames, 2 * N_MFCC).
 
     Savitzky-Golay: a line, or a parabola, fitted to nine frames. Its highest derivative is the
