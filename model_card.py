@@ -36,7 +36,7 @@ Written by `model_card.py` from `manifest.json`; every figure below comes from t
 UAR is the unweighted average recall: guessing scores {chance:.1%}. Every clip is tested once per
 seed; ± is the standard deviation over folds and seeds, the interval the 95 % bootstrap over
 speakers, ECE the expected calibration error.
-{figures}{reports}
+{figures}{reports}{ablation}
 ## Trained on
 
 {data}
@@ -61,9 +61,24 @@ The weights were learned from the corpora above, and what those allow holds for 
 {licences}. The code has its own licence.
 """
 
+_ABLATION = """
+## What helped, and what did not
 
-def write(folder: Path, manifest: dict[str, Any]) -> None:
-    """Write a model's card, README.md, and its figures into its folder."""
+{table}
+
+How these were measured, and everything else that was tried:
+[docs/experiments.md](../../docs/experiments.md).
+"""
+
+
+def write(folder: Path, manifest: dict[str, Any], *, ablation: str = "") -> None:
+    """Write a model's card, README.md, and its figures into its folder.
+
+    Args:
+        folder: of the model.
+        manifest: of the model.
+        ablation: Markdown table of what other recipes were worth, for a shipped model.
+    """
     figures = []
     for record in manifest["metrics"]:
         asked = re.sub(r"[^a-z0-9]+", "-", f"{record['protocol']} {record['test']}".lower())
@@ -74,10 +89,11 @@ def write(folder: Path, manifest: dict[str, Any]) -> None:
         if record["protocol"] == "speaker":
             figures.append(f"reliability-{asked}.png")
             evaluation.plot_reliability(record["reliability"], folder / figures[-1])
-    (folder / "README.md").write_text(_card(manifest, figures), encoding="utf-8")
+    card = _card(manifest, figures, ablation)
+    (folder / "README.md").write_text(card, encoding="utf-8")
 
 
-def _card(manifest: dict[str, Any], figures: Sequence[str]) -> str:
+def _card(manifest: dict[str, Any], figures: Sequence[str], ablation: str) -> str:
     what = {
         "frames": "A temporal 1D-CNN with attentive statistics pooling over the sequence of "
         "264-dimensional frames",
@@ -96,6 +112,7 @@ def _card(manifest: dict[str, Any], figures: Sequence[str]) -> str:
         chance=1 / len(manifest["labels"]),
         figures="".join(f"\n![{name[:-4].replace('-', ', ')}]({name})\n" for name in figures),
         reports="".join(f"\n```\n{evaluation.report(r)}\n```\n" for r in manifest["metrics"]),
+        ablation=_ABLATION.format(table=ablation) if ablation else "",
         data="\n".join(
             f"- {name}: {corpus['clips']} clips ({' and '.join(corpus['channels'])}) of "
             f"{corpus['speakers']} speakers, {corpus['licence']}"

@@ -22,6 +22,18 @@ def recipes_table() -> str:
     return markdown(["network and recipe", "speech", "both", "known voice", "to CREMA-D"], rows)
 
 
+def ablation_table(network: str) -> str:
+    """Return what other recipes of a shipped network were worth, as a Markdown table."""
+    if network == "frames":
+        return changes_table()
+    rows = [
+        [row["what"], _maybe(row["speech"]), _maybe(row["both"])]
+        for row in _experiments()["rows"]
+        if row["what"].startswith(f"`{network}`")
+    ]
+    return markdown(["network and recipe", "RAVDESS speech", "and song"], rows)
+
+
 def references_table() -> str:
     """Return what references of a speaker were worth on inner validation, as a Markdown table."""
     references = _experiments()["references"]

@@ -355,11 +355,16 @@ def fill(text: str) -> str:
     return re.sub(r"(<!-- (table|output): (\w+) -->).*?<!-- end -->", block, text, flags=re.DOTALL)
 
 
+def write_card(name: str, folder: Path) -> None:
+    """Write the card of a shipped model and its figures into a folder."""
+    manifest = json.loads((ROOT / "model" / name / MANIFEST).read_text("utf-8"))
+    model_card.write(folder, manifest, ablation=experiment_tables.ablation_table(name))
+
+
 def main() -> int:
     """Write the shipped models' cards and the tables of the pages."""
     for name in SHIPPED:
-        folder = ROOT / "model" / name
-        model_card.write(folder, json.loads((folder / MANIFEST).read_text("utf-8")))
+        write_card(name, ROOT / "model" / name)
     for name in PAGES:
         page = ROOT / name
         page.write_text(fill(page.read_text("utf-8")), encoding="utf-8")

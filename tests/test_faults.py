@@ -100,7 +100,7 @@ def read_only(tmp_path, tiny_model) -> Iterator[Path]:
     """A model folder that nobody may write to, root included."""
     folder = tmp_path / "read-only"
     folder.mkdir()
-    mounted = mount(folder, "size=4m")
+    mounted = mount(folder, "size=16m")
     shutil.copytree(tiny_model, folder / "model")
     if not (mounted and mount(folder, "remount,ro")):
         for place in (folder / "model", folder):
