@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 import audio
+import familiarity
 import features
 import gate
 import model_folder
@@ -120,6 +120,10 @@ class EmotionClassifier:
         self.manifest = manifest
         self.labels: tuple[str, ...] = tuple(manifest["labels"])
         self._run = run
+        self._familiar = [
+            {name: np.asarray(value) for name, value in corpus.items()}
+            for corpus in manifest.get("familiar", [])
+        ]
         self._offset: np.ndarray | None = None  # of a known voice from the mean of the training
         # Neither runtime promises that one network may run in two threads at once.
         self._lock = threading.Lock()
@@ -301,7 +305,10 @@ class EmotionClassifier:
         return features.linear(features.decibel(pooled) - self._offset)
 
     def probabilities(self, shown: np.ndarray) -> np.ndarray:
-        """Return what the network says: (clips, emotions), calibrated, in label order.
+        """Return what the network says: (clips, emotions), in label order.
+
+        Calibrated for recordings like those of the training; of others it is less to be believed:
+        `familiarity.doubt`.
 
         Threads may call it at the same time, and are served one after the other.
 
@@ -313,6 +320,18 @@ class EmotionClassifier:
             shown = shown.swapaxes(1, 2)
         with self._lock:
             return self._run(shown)
+
+    def strangeness(self, shown: np.ndarray) -> float:
+        """Return how unlike the recordings of the training a clip is, from 0 to 1.
+
+        Of a model that was trained before this was known, nothing is strange.
+
+        Args:
+            shown: (frames or 1, 264) of `shown`.
+        """
+        if not self._familiar:
+            return 0.0
+        return float(familiarity.strangeness(features.cepstral_mean(shown), self._familiar))
 
     def _classify(self, pieces: Iterator[np.ndarray]) -> Prediction:
         first = next(pieces)  # of a minute, or all
@@ -337,11 +356,12 @@ class EmotionClassifier:
         """Return the answer of the network to a waveform with a voice, and its features."""
         frames = features.trim_silence(frames)
         shown = self.shown(frames)
-        warning = self._warning(waveform, frames, shown)
-        probabilities = self.probabilities(shown[np.newaxis])[0]
+        strangeness = self.strangeness(shown)
+        warning = self._warning(waveform, frames, strangeness)
+        probabilities = familiarity.doubt(self.probabilities(shown[np.newaxis])[0], strangeness)
         return self._prediction(probabilities, warning, uncertain=_is_short(waveform))
 
-    def _warning(self, waveform: np.ndarray, frames: np.ndarray, shown: np.ndarray) -> str:
+    def _warning(self, waveform: np.ndarray, frames: np.ndarray, strangeness: float) -> str:
         """Return in words what makes an answer doubtful, the worst first, or ''."""
         if _is_short(waveform):
             return _too_short(waveform)
@@ -352,9 +372,7 @@ class EmotionClassifier:
         low, high = mel[:, len(frames) // 10], mel[:, len(frames) * 19 // 20]
         if np.mean(high - low) < NOISY_RANGE_DB:
             return "very noisy: the voice hardly stands out of the noise"
-        normalisation = self.manifest["normalisation"]
-        distance = clip_distance(shown, normalisation["mean"], normalisation["std"])
-        if distance > self.manifest["farthest_clip"]:
+        if strangeness == 1:
             return "unlike the recordings that the model learned from: voice, room or microphone"
         return ""
 
@@ -370,17 +388,6 @@ class EmotionClassifier:
             probabilities=dict(zip(self.labels, map(float, probabilities), strict=True)),
             warning=warning,
         )
-
-
-def clip_distance(shown: np.ndarray, mean: ArrayLike, std: ArrayLike) -> float:
-    """Return how far a clip is from the mean of the training, in squared standard deviations.
-
-    Args:
-        shown: (frames or 1, 264) raw features as the network is shown them.
-        mean, std: (264,) of the training, in decibel.
-    """
-    distance = (features.decibel(shown).mean(axis=0) - np.asarray(mean)) / np.asarray(std)
-    return float(np.mean(np.square(distance)))
 
 
 def settle_pauses(segments: Sequence[Segment]) -> list[Segment]:

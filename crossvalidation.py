@@ -23,12 +23,15 @@ import tensorflow as tf
 from scipy.special import softmax
 
 import dataset
+import familiarity
+import features
 import files
 import protocols
 import workers
 from classifier import EmotionClassifier
 from dataset import Dataset, Packed
 from evaluation import FoldResult
+from network import N_FEATURES
 from progress import UNWATCHED, Progress
 from training import (
     MEMBERS,
@@ -68,6 +71,13 @@ class Job:
     folder: Path
     progress: Progress = UNWATCHED
 
+    @cached_property
+    def cepstral_means(self) -> np.ndarray:
+        """What each clip's recording is like, (clips, 128), as the classifier would hear it."""
+        rows = np.arange(len(self.dataset.table))
+        inputs = clip_inputs(self.kind, self.dataset, rows)
+        return np.array([features.cepstral_mean(part.reshape(-1, N_FEATURES)) for part in inputs])
+
 
 @dataclass(frozen=True)
 class Ensemble:
@@ -76,10 +86,12 @@ class Ensemble:
     Attributes:
         files: of the members.
         temperature: fitted on the validation clips.
+        familiar: the recordings of each corpus that it learned from (`familiarity.describe`).
     """
 
     files: Sequence[Path]
     temperature: float
+    familiar: Sequence[dict[str, Any]]
 
     @cached_property
     def members(self) -> list[Member]:
@@ -96,7 +108,7 @@ class Ensemble:
             "labels": list(emotions),
             "network": self.members[0].kind,
             "normalisation": self.normalisation(),
-            "farthest_clip": math.inf,
+            "familiar": self.familiar,
         }
         network = self.network()
         # Traced once for clips of all lengths, instead of layer by layer for each.
@@ -142,9 +154,11 @@ def run(job: Job, protocol: str, *, folds: int, seeds: Sequence[int], jobs: int)
     for seed, split, tasks in asked:
         said = [_read(task.file) for task in tasks]
         temperature = _temperature(job, said, split.train, split.validation)
+        familiar = _familiar(job, split.train)
+        strange = familiarity.strangeness(job.cepstral_means[split.test], familiar)
         probabilities = softmax(_mean(said, "test") / temperature, axis=1)
-        result = FoldResult(split.name, seed, split.test, probabilities)
-        ensemble = Ensemble([task.file for task in tasks], temperature)
+        result = FoldResult(split.name, seed, split.test, familiarity.doubt(probabilities, strange))
+        ensemble = Ensemble([task.file for task in tasks], temperature, familiar)
         finished.append(Finished(result, ensemble))
     return finished
 
@@ -170,13 +184,20 @@ def train_final(job: Job, speaker_folds: Sequence[Finished], *, seed: int, jobs:
     else:
         said = [_read(task.file) for task in tasks]
         temperature = _temperature(job, said, rows, validation)
-    return Ensemble([task.file for task in tasks], temperature)
+    return Ensemble([task.file for task in tasks], temperature, _familiar(job, rows))
 
 
 def discard_material(job: Job) -> None:
     """Remove what the trainings learned from, unless those of another command are at it."""
     with contextlib.suppress(files.BusyError), files.alone(job.folder / ".lock"):
         (job.folder / PACKED).unlink(missing_ok=True)
+
+
+def _familiar(job: Job, rows: np.ndarray) -> list[dict[str, Any]]:
+    """Return what the recordings are like that a network learns from, corpus by corpus."""
+    corpus = job.dataset.table.corpus.to_numpy()[rows]
+    means = job.cepstral_means[rows]
+    return [familiarity.describe(means[corpus == name]) for name in np.unique(corpus)]
 
 
 def _temperature(

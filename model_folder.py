@@ -91,7 +91,7 @@ def write(
     kind: str,
     emotions: Sequence[str],
     normalisation: dict[str, list[float]],
-    farthest_clip: float,
+    familiar: Sequence[dict[str, Any]],
     emotion_means: np.ndarray,
     table: "pd.DataFrame",
     records: Sequence[dict[str, Any]],
@@ -106,8 +106,7 @@ def write(
         emotions: in label order.
         normalisation: `mean` and `std` of the 264 features in training, which the network applies
             itself, and the mean of its `quiet` speech (`training.Member`); mel and RMS in decibel.
-        farthest_clip: recordings farther than this from the mean are warned of
-            (`classifier.clip_distance`).
+        familiar: the recordings of each corpus (`familiarity.describe`).
         emotion_means: (emotions, 264) of `training.emotion_means`, in decibel as `normalisation`.
         table: the clips that it was trained on.
         records: metric records (`evaluation.records`).
@@ -137,7 +136,7 @@ def write(
                 "feature_version": features.FEATURE_VERSION,
                 "sample_rate": SAMPLE_RATE,
                 "normalisation": normalisation,
-                "farthest_clip": farthest_clip,
+                "familiar": list(familiar),
                 # Four decimals are far below what any two clips differ by, and half the file.
                 "emotion_means": emotion_means.astype(np.float64).round(4).tolist(),
                 "parameters": network.count_params(),

@@ -275,7 +275,7 @@ def train(arguments: argparse.Namespace, output: Path, progress: Progress) -> No
         kind=arguments.network,
         emotions=emotions,
         normalisation=trained.normalisation(),
-        farthest_clip=training.farthest_clip(trained.members[0], dataset),
+        familiar=trained.familiar,
         emotion_means=training.emotion_means(arguments.network, dataset, emotions),
         table=dataset.table,
         records=records,

@@ -21,7 +21,7 @@ from keras import ops
 
 import network
 from augment import Babble, ColouredNoise, Microphone, Reverb, Speed, Telephone
-from classifier import QUIET, clip_distance
+from classifier import QUIET
 from dataset import Dataset, Packed, Recipe, Sometimes
 from distort import amplify, mask
 from features import decibel, linear, mean_vector
@@ -200,15 +200,6 @@ def clip_inputs(kind: str, dataset: Dataset, rows: np.ndarray) -> Iterator[np.nd
             yield mean_vector(frames[row])[np.newaxis, :, np.newaxis]
         else:
             yield frames[row][np.newaxis]
-
-
-def farthest_clip(member: Member, dataset: Dataset) -> float:
-    """Return the `classifier.clip_distance` that one clip in 200 of the training exceeds."""
-    distances = [
-        clip_distance(part.reshape(-1, N_FEATURES), member.mean, member.std)
-        for part in clip_inputs(member.kind, dataset, np.arange(len(dataset.table)))
-    ]
-    return float(np.quantile(distances, 0.995))
 
 
 def emotion_means(kind: str, dataset: Dataset, emotions: Sequence[str]) -> np.ndarray:

@@ -130,7 +130,7 @@ def make_model(folder: Path, kind: str) -> Path:
         kind=kind,
         emotions=corpora.EMOTIONS,
         normalisation={"mean": mean.tolist(), "std": std.tolist(), "quiet": mean.tolist()},
-        farthest_clip=1e6,
+        familiar=[],
         emotion_means=np.zeros((len(corpora.EMOTIONS), network.N_FEATURES)),
         table=clips,
         records=[],

@@ -108,12 +108,18 @@ def test_noise_is_said(tiny) -> None:
 
 def test_what_is_far_from_the_training_is_said(tiny_model) -> None:
     tiny = EmotionClassifier.load(tiny_model)
-    tiny.manifest["farthest_clip"] = 0.0
-    assert "unlike the recordings" in tiny.classify_waveform(speechlike(2.0)).warning
-    shown = np.ones((3, 264), np.float32)
-    mean = features.decibel(shown)[0]
-    assert classifier.clip_distance(shown, mean, np.ones(264)) == 0
-    assert classifier.clip_distance(shown, mean - 2, np.full(264, 0.5)) == pytest.approx(16)
+    clip = speechlike(2.0)
+    nowhere = {"mean": np.zeros(128), "std": np.ones(128), "far": 1.0}
+    shown = tiny.shown(features.trim_silence(features.extract_frames(clip)))
+    here = nowhere | {"mean": features.cepstral_mean(shown)}
+    familiar, strange = (
+        EmotionClassifier(tiny.manifest | {"familiar": corpora}, tiny._run).classify_waveform(clip)
+        for corpora in ([nowhere, here], [nowhere])
+    )
+    assert familiar == tiny.classify_waveform(clip)  # of a model that does not know its corpora
+    assert "unlike the recordings" in strange.warning
+    assert strange.emotion == familiar.emotion
+    assert strange.confidence < familiar.confidence
 
 
 @pytest.mark.parametrize("kind", ["frames", "vector"])

@@ -25,7 +25,6 @@ def stub(kind: str) -> EmotionClassifier:
         "labels": list(TWO_EMOTIONS),
         "network": kind,
         "normalisation": {"mean": mean.tolist(), "std": np.ones(264).tolist()},
-        "farthest_clip": 1e9,
     }
 
     def run(shown: np.ndarray) -> np.ndarray:
