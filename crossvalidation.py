@@ -73,7 +73,7 @@ class Job:
 
     @cached_property
     def cepstral_means(self) -> np.ndarray:
-        """What each clip's recording is like, (clips, 128), as the classifier would hear it."""
+        """What each clip's recording is like, (clips, 40), as the classifier would hear it."""
         rows = np.arange(len(self.dataset.table))
         inputs = clip_inputs(self.kind, self.dataset, rows)
         return np.array([features.cepstral_mean(part.reshape(-1, N_FEATURES)) for part in inputs])

@@ -1,6 +1,6 @@
 """How unlike the recordings of the training a recording is, and how much less to be sure of it.
 
-A temperature that suits new voices of the corpora of the training (Guo et al., ICML 2017) promises too
+A temperature that suits new voices of the training (Guo et al., ICML 2017) promises too
 much of another corpus: networks that heard one were nearly as sure of the clips of the other, and
 right about half as often. But it is easily told that a clip comes from elsewhere: what microphone,
 room and codec do to every frame stands in its cepstral mean (Atal, JASA 1974), and new voices of a
@@ -15,46 +15,58 @@ import numpy as np
 #: Share of a corpus' own clips that are familiar beyond doubt.
 FAMILIAR_SHARE = 0.99
 
-#: Half as far again as these, a recording is entirely strange.
-STRANGE = 1.5
+#: So many times as far away as these, a recording is entirely strange.
+STRANGE = 2.0
 
 #: By how much the temperature of an entirely strange recording is higher: chosen on half of the
 #: speakers of either corpus, about whom networks of the other were asked (docs/experiments.md).
 TEMPERATURE = 2.3
 
-_MIN_STD = 0.1  # in decibel: of a corpus of one clip
+# Of a corpus of one clip, or of equal ones: a deviation in decibel, and the variance that is left.
+_MIN_STD = 0.1
+_LEAST = 1e-6
 
 
 def describe(cepstral_means: np.ndarray) -> dict[str, Any]:
     """Return what a manifest keeps of the recordings of one corpus.
 
+    Their mean and covariance, for the Mahalanobis distance (as Lee et al., NeurIPS 2018, find what
+    is out of distribution), shrunk after Ledoit and Wolf (2004), so that a few clips are enough.
+
     Args:
-        cepstral_means: (clips, 128) of `features.cepstral_mean`.
+        cepstral_means: (clips, 40) of `features.cepstral_mean`.
 
     Returns:
-        `mean` and `std`, 128 numbers each, and `far`: the mean square of the deviations from there
-        that few of the clips exceed (`FAMILIAR_SHARE`).
+        `mean`: 40 numbers; `whitening`: 40 × 40, which makes differences from there uncorrelated
+        and of unit variance; `far`: the mean square that these have in few of the clips
+        (`FAMILIAR_SHARE`).
     """
-    # Four decimals are far below what any two clips differ by, and half the file.
-    mean = cepstral_means.mean(axis=0).astype(np.float64).round(4)
-    std = np.maximum(cepstral_means.std(axis=0), _MIN_STD).astype(np.float64).round(4)
-    distances = np.mean(np.square((cepstral_means - mean) / std), axis=1)
+    from sklearn.covariance import ledoit_wolf
+
+    mean = cepstral_means.mean(axis=0)
+    std = np.maximum(cepstral_means.std(axis=0), _MIN_STD)
+    differences = (cepstral_means - mean) / std
+    if len(differences) == 1:
+        differences = np.repeat(differences, 2, axis=0)
+    covariance = ledoit_wolf(differences, assume_centered=True)[0] + _LEAST * np.eye(mean.size)
+    # Rounded to what is far below the difference of any two clips.
+    corpus: dict[str, Any] = {
+        "mean": mean.astype(np.float64).round(4),
+        "whitening": (np.linalg.cholesky(np.linalg.inv(covariance)) / std[:, np.newaxis]).round(6),
+    }
+    distances = _distances(cepstral_means, corpus)
     far = max(1.0, float(np.quantile(distances, FAMILIAR_SHARE)))
-    return {"mean": mean.tolist(), "std": std.tolist(), "far": far}
+    return {name: value.tolist() for name, value in corpus.items()} | {"far": far}
 
 
 def strangeness(cepstral_means: np.ndarray, corpora: Sequence[dict[str, Any]]) -> np.ndarray:
     """Return from 0, as the recordings of the nearest corpus are, to 1, like none: (...).
 
     Args:
-        cepstral_means: (..., 128) of `features.cepstral_mean`.
+        cepstral_means: (..., 40) of `features.cepstral_mean`.
         corpora: of `describe`.
     """
-    distances = [
-        np.mean(np.square((cepstral_means - corpus["mean"]) / corpus["std"]), axis=-1)
-        / corpus["far"]
-        for corpus in corpora
-    ]
+    distances = [_distances(cepstral_means, corpus) / corpus["far"] for corpus in corpora]
     nearest = np.maximum(np.min(distances, axis=0), 1.0)
     return np.minimum(np.log(nearest) / np.log(STRANGE), 1.0)
 
@@ -71,3 +83,8 @@ def doubt(probabilities: np.ndarray, strange: np.ndarray | float) -> np.ndarray:
     """
     roots = probabilities ** (TEMPERATURE ** -np.asarray(strange, np.float64)[..., np.newaxis])
     return roots / roots.sum(axis=-1, keepdims=True)
+
+
+def _distances(cepstral_means: np.ndarray, corpus: dict[str, Any]) -> np.ndarray:
+    differences = (cepstral_means - corpus["mean"]) @ np.asarray(corpus["whitening"])
+    return np.mean(np.square(differences), axis=-1)

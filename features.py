@@ -226,19 +226,19 @@ def _mel_to_mfcc(mel: np.ndarray) -> np.ndarray:
 
     As in librosa, what is 80 dB under the loudest number is raised to there.
     """
-    return _product(np.maximum(mel, mel.max() - 80), _dct(N_MFCC))
+    return _product(np.maximum(mel, mel.max() - 80), _dct())
 
 
 def cepstral_mean(frames: np.ndarray) -> np.ndarray:
-    """Return the cepstrum of the mean of a clip's mel bands over time, in decibel: (128,).
+    """Return the MFCC of the mean of a clip's mel bands over time, in decibel: (40,).
 
-    All of it, where MFCC are its beginning: its coefficients hardly depend on each other, and the
-    later ones tell what a microphone or a codec leaves of the highs.
+    Unlike the mean of its MFCC it has all that lies more than 80 dB under the loudest number, such
+    as what a microphone or a codec leaves of the highs.
 
     Args:
         frames: (frames, 264) as of `extract_frames`.
     """
-    return decibel(frames)[:, MEL].mean(axis=0) @ _dct(N_MELS)
+    return decibel(frames)[:, MEL].mean(axis=0) @ _dct()
 
 
 def trim_silence(frames: np.ndarray) -> np.ndarray:
@@ -315,9 +315,9 @@ def _mel_blocks() -> list[tuple[slice, np.ndarray]]:
 
 
 @functools.cache
-def _dct(coefficients: int) -> np.ndarray:
-    """Return the orthonormal DCT-II from mel bands to coefficients: (N_MELS, coefficients)."""
-    band, coefficient = np.arange(N_MELS)[:, np.newaxis] + 0.5, np.arange(coefficients)
+def _dct() -> np.ndarray:
+    """Return the orthonormal DCT-II from mel bands to coefficients: (N_MELS, N_MFCC)."""
+    band, coefficient = np.arange(N_MELS)[:, np.newaxis] + 0.5, np.arange(N_MFCC)
     matrix = np.sqrt(2 / N_MELS) * np.cos(np.pi / N_MELS * band * coefficient)
     matrix[:, 0] /= np.sqrt(2)
     return matrix.astype(np.float32)
