@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 import evaluation
+from familiarity import TEMPERATURE
 
 PROTOCOL_WORDS = {
     "random": "known voices (random 80/20)",
@@ -102,6 +103,7 @@ def _card(manifest: dict[str, Any], figures: Sequence[str], ablation: str) -> st
     }[manifest["network"]]
     licences = {corpus["licence"] for corpus in manifest["corpora"].values()}
     training = manifest["training"]
+    familiar = manifest.get("familiar")  # not in models trained before it was looked for
     return _CARD.format(
         licence_id="cc-by-nc-sa-4.0" if licences == {"CC BY-NC-SA 4.0"} else "other",
         index=_model_index(manifest),
@@ -119,7 +121,10 @@ def _card(manifest: dict[str, Any], figures: Sequence[str], ablation: str) -> st
             for name, corpus in manifest["corpora"].items()
         ),
         training=f"seed {training['seed']}, {training['epochs']} epochs, softmax temperature "
-        f"{training['temperature']:.2f} from validation clips",
+        f"{training['temperature']:.2f} from validation clips"
+        + (
+            f", up to {TEMPERATURE:g} times as high for recordings unlike these" if familiar else ""
+        ),
         versions=", ".join(f"{name} {number}" for name, number in manifest["versions"].items()),
         licences=", ".join(sorted(licences)),
     )

@@ -131,6 +131,35 @@ def changes_table() -> str:
     return markdown([*head, "CREMA-D to RAVDESS", "known voices"], rows)
 
 
+def strangeness_table() -> str:
+    """Return the ECE on another corpus by how strange recordings are told, as a Markdown table."""
+    keys = ("chosen_crema_d", "others_crema_d", "chosen_ravdess", "others_ravdess")
+    rows = [
+        [row["what"], *(percent(row[key]) for key in keys)]
+        for row in _experiments()["strangeness"]["rows"]
+    ]
+    head = ["temperature by", "RAVDESS to CREMA-D", "the other speakers"]
+    return markdown([*head, "CREMA-D to RAVDESS", "the other speakers"], rows)
+
+
+def factors_table() -> str:
+    """Return how much higher a temperature suits another corpus, as a Markdown table."""
+    rows = [
+        [row["asked"], f"{row['chosen']:.2f}", f"{row['others']:.2f}"]
+        for row in _experiments()["strangeness"]["factors"]
+    ]
+    return markdown(["asked", "the speakers that it was chosen on", "the others"], rows)
+
+
+def vectors_table() -> str:
+    """Return what other classifiers make of the means of a clip, as a Markdown table."""
+    rows = [
+        [row["what"], percent(row["speech"]), percent(row["both"])]
+        for row in _experiments()["vectors"]["rows"]
+    ]
+    return markdown(["of the 264 means", "speech", "and song"], rows)
+
+
 def random_split_table() -> str:
     """Return what costs the recipe accuracy on voices it knows, as a Markdown table."""
     rows = [
@@ -161,4 +190,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "designs": designs_table,
     "changes": changes_table,
     "random_split": random_split_table,
+    "strangeness": strangeness_table,
+    "factors": factors_table,
+    "vectors": vectors_table,
 }
