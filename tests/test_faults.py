@@ -101,17 +101,19 @@ def read_only(tmp_path, tiny_model) -> Iterator[Path]:
     folder = tmp_path / "read-only"
     folder.mkdir()
     mounted = mount(folder, "size=16m")
-    shutil.copytree(tiny_model, folder / "model")
-    if not (mounted and mount(folder, "remount,ro")):
-        for place in (folder / "model", folder):
-            place.chmod(0o555)
-    if os.access(folder, os.W_OK):
-        pytest.skip("root may write everywhere, and may not mount here")
-    yield folder / "model"
-    if mounted:
-        subprocess.run(["umount", "-l", folder], check=True)
-    else:
-        folder.chmod(0o755)
+    try:
+        shutil.copytree(tiny_model, folder / "model")
+        if not (mounted and mount(folder, "remount,ro")):
+            for place in (folder / "model", folder):
+                place.chmod(0o555)
+        if os.access(folder, os.W_OK):
+            pytest.skip("root may write everywhere, and may not mount here")
+        yield folder / "model"
+    finally:
+        if mounted:
+            subprocess.run(["umount", "-l", folder], check=True)
+        else:
+            folder.chmod(0o755)
 
 
 @pytest.fixture
