@@ -321,17 +321,21 @@ class EmotionClassifier:
         with self._lock:
             return self._run(shown)
 
-    def strangeness(self, shown: np.ndarray) -> float:
+    def strangeness(self, frames: np.ndarray) -> float:
         """Return how unlike the recordings of the training a clip is, from 0 to 1.
 
-        Of a model that was trained before this was known, nothing is strange.
+        Also where the voice is known: what is taken off a recording does not make it one of the
+        training's (docs/experiments.md). To a model that was trained before this was looked for,
+        nothing is strange.
 
         Args:
-            shown: (frames or 1, 264) of `shown`.
+            frames: as for `pooled`.
         """
         if not self._familiar:
             return 0.0
-        return float(familiarity.strangeness(features.cepstral_mean(shown), self._familiar))
+        return float(
+            familiarity.strangeness(features.cepstral_mean(self.pooled(frames)), self._familiar)
+        )
 
     def _classify(self, pieces: Iterator[np.ndarray]) -> Prediction:
         first = next(pieces)  # of a minute, or all
@@ -356,7 +360,7 @@ class EmotionClassifier:
         """Return the answer of the network to a waveform with a voice, and its features."""
         frames = features.trim_silence(frames)
         shown = self.shown(frames)
-        strangeness = self.strangeness(shown)
+        strangeness = self.strangeness(frames)
         warning = self._warning(waveform, frames, strangeness)
         probabilities = familiarity.doubt(self.probabilities(shown[np.newaxis])[0], strangeness)
         return self._prediction(probabilities, warning, uncertain=_is_short(waveform))

@@ -80,14 +80,13 @@ def occlude(classifier: EmotionClassifier, waveform: np.ndarray) -> Occlusion:
         for clip, place in zip(batch, places[done:], strict=False):
             clip[place : place + length] = nothing
         hidden.append(classifier.probabilities(np.stack(list(map(classifier.shown, batch)))))
-    shown = classifier.shown(frames)
-    strangeness = classifier.strangeness(shown)  # of the recording, with or without a part of it
+    strangeness = classifier.strangeness(frames)  # of the recording, with or without a part of it
     # Frame i is centred on i / per_second.
     starts = (first + np.array(places) - 0.5) / per_second
     return Occlusion(
         starts=np.maximum(starts, 0.0),
         ends=np.minimum(starts + length / per_second, len(waveform) / SAMPLE_RATE),
-        whole=doubt(classifier.probabilities(shown[np.newaxis])[0], strangeness),
+        whole=doubt(classifier.probabilities(classifier.shown(frames)[np.newaxis])[0], strangeness),
         hidden=doubt(np.concatenate(hidden), strangeness),
     )
 

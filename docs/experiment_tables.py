@@ -151,6 +151,21 @@ def factors_table() -> str:
     return markdown(["asked", "the speakers that it was chosen on", "the others"], rows)
 
 
+def strange_known_voices_table() -> str:
+    """Return what a reference is worth on another corpus, as a Markdown table."""
+    rows = [
+        [
+            row["asked"],
+            f"{percent(row['uar_alone'])} / {percent(row['uar'])}",
+            f"{row['factor_alone']:.2f} / {row['factor']:.2f}",
+            f"{percent(row['ece_without'])} / {percent(row['ece'])}",
+        ]
+        for row in _experiments()["strangeness"]["known_voices"]["rows"]
+    ]
+    head = ["asked", "UAR without / with a reference", "temperature that suits, as a factor"]
+    return markdown([*head, "ECE with it: familiar / strange"], rows)
+
+
 def vectors_table() -> str:
     """Return what other classifiers make of the means of a clip, as a Markdown table."""
     rows = [
@@ -192,5 +207,6 @@ TABLES: dict[str, Callable[[], str]] = {
     "random_split": random_split_table,
     "strangeness": strangeness_table,
     "factors": factors_table,
+    "strange_known_voices": strange_known_voices_table,
     "vectors": vectors_table,
 }

@@ -110,8 +110,8 @@ def test_what_is_far_from_the_training_is_said(tiny_model) -> None:
     tiny = EmotionClassifier.load(tiny_model)
     clip = speechlike(2.0)
     nowhere = {"mean": np.zeros(40), "whitening": np.eye(40), "far": 1.0}
-    shown = tiny.shown(features.trim_silence(features.extract_frames(clip)))
-    here = nowhere | {"mean": features.cepstral_mean(shown)}
+    frames = features.trim_silence(features.extract_frames(clip))
+    here = nowhere | {"mean": features.cepstral_mean(frames)}
     familiar, strange = (
         EmotionClassifier(tiny.manifest | {"familiar": corpora}, tiny._run).classify_waveform(clip)
         for corpora in ([nowhere, here], [nowhere])
@@ -120,6 +120,15 @@ def test_what_is_far_from_the_training_is_said(tiny_model) -> None:
     assert "unlike the recordings" in strange.warning
     assert strange.emotion == familiar.emotion
     assert strange.confidence < familiar.confidence
+
+
+def test_a_known_voice_does_not_make_a_recording_familiar(tiny_model, tmp_path) -> None:
+    reference = tmp_path / "reference.wav"
+    soundfile.write(reference, speechlike(9.0), SAMPLE_RATE)
+    nowhere = {"mean": np.zeros(40), "whitening": np.eye(40), "far": 1.0}
+    tiny = EmotionClassifier.load(tiny_model)
+    elsewhere = EmotionClassifier(tiny.manifest | {"familiar": [nowhere]}, tiny._run)
+    assert "unlike" in elsewhere.adapted_to([reference]).classify_waveform(speechlike(2.0)).warning
 
 
 @pytest.mark.parametrize("kind", ["frames", "vector"])
