@@ -43,14 +43,18 @@ MIN_REFERENCE_SECONDS = 5.0
 #: Of each recording of it, the first so many seconds count: more says no more, but fills memory.
 MAX_REFERENCE_SECONDS = 600.0
 
-#: How much of a known voice's distance from what is usual is taken off. The whole of it costs
-#: accuracy (docs/experiments.md): the mood of the reference goes with the voice.
-REFERENCE_SHARE = 0.75
+#: After so many seconds of it, half of what was heard of a voice's leaning is taken for the voice,
+#: the rest for the mood of the moment: chosen on validation speakers (docs/experiments.md).
+HALF_KNOWN_SECONDS = 20.0
+
+#: What is left of an answer without the leaning is more often right than its probability says, and
+#: its logits are that much larger where all of the leaning is taken off (docs/experiments.md).
+KNOWN_SHARPENING = 0.5
 
 #: The emotions of ordinary speech, and how probable they must be on average in a reference that
-#: passes for it: between the medians of such references and of others (docs/experiments.md).
+#: passes for it: chosen on validation speakers (docs/experiments.md).
 QUIET = ("calm", "neutral")
-QUIET_PROBABILITY = 0.4
+QUIET_PROBABILITY = 0.35
 
 #: Where a mel band's 10th and 95th percentile lie closer than this, in decibel and on average over
 #: the bands, noise fills the gaps of speech: RAVDESS with noise at 0 dB lies below in 3 of 4 clips,
@@ -124,7 +128,8 @@ class EmotionClassifier:
             {name: np.asarray(value) for name, value in corpus.items()}
             for corpus in manifest.get("familiar", [])
         ]
-        self._offset: np.ndarray | None = None  # of a known voice from the mean of the training
+        self._leaning: np.ndarray | None = None  # of a known voice, in log-probabilities
+        self._share = 0.0  # of it that is taken off
         # Neither runtime promises that one network may run in two threads at once.
         self._lock = threading.Lock()
 
@@ -241,11 +246,12 @@ class EmotionClassifier:
     ) -> "EmotionClassifier":
         """Return a classifier for one person, given recordings of their speech.
 
-        What a voice and its microphone always have is taken off its recordings, in part
-        (`REFERENCE_SHARE`): the difference between the mean of the reference's features and what
-        is usual. A reference that sounds neutral or calm is compared with the training's neutral
-        and calm speech, any other one with all of the training. Half of the training clips were
-        seen that way (`training.KNOWN_SPEAKER_SHARE`), so the network knows both.
+        Some people sound angry or sad whatever they say, to a network as to people. So the mean of
+        the log-probabilities in the reference is compared with what is usual, and of the
+        difference a part is taken off every answer: s / (s + `HALF_KNOWN_SECONDS`) for s seconds.
+        The answers are sharpened by as much as they are better for it (`KNOWN_SHARPENING`).
+        What is usual is what the network says of its training clips: of the neutral and calm ones
+        where a reference sounds like that, of all emotions alike otherwise.
 
         Args:
             references: whatever `audio.load` reads.
@@ -253,31 +259,40 @@ class EmotionClassifier:
         Raises:
             audio.AudioError: one of them cannot be read as sound, or together they hold less than
                 `MIN_REFERENCE_SECONDS` of voice.
+            ModelError: the model was trained by an earlier version, and does not say what is usual.
         """
-        heard, quiet, seconds = [], [], 0.0
-        is_quiet = np.isin(self.labels, QUIET)
+        if "usual" not in self.manifest:
+            raise ModelError(
+                "The model does not say what is usual among voices: it was trained by an earlier "
+                "version. Train it again with train.py, or ask without a reference."
+            )
+        adapted = copy.copy(self)  # shares the network, and the lock on it
+        adapted._leaning = None
+        heard, lengths = [], []
         for source in references:
             waveform = features.check(next(audio.stream(source, seconds=MAX_REFERENCE_SECONDS)))
             pause = gate.pause_rms(gate.loudest_rms(waveform))
-            for start in range(0, len(waveform), windows.SAMPLES):
-                piece = waveform[start : start + windows.SAMPLES]
+            whole = len(waveform) <= MAX_WHOLE_SECONDS * audio.SAMPLE_RATE
+            size = len(waveform) if whole else windows.SAMPLES
+            for start in range(0, len(waveform), size):
+                piece = waveform[start : start + size]
                 if len(piece) < features.MIN_SAMPLES or gate.loudest_rms(piece) < pause:
                     continue
                 frames = features.trim_silence(features.extract_frames(piece))
-                pooled = self.pooled(frames)
-                heard.append(features.decibel(pooled))
-                quiet.append(self.probabilities(pooled[np.newaxis])[0, is_quiet].sum())
-                seconds += len(frames) * features.HOP_LENGTH / audio.SAMPLE_RATE
+                heard.append(adapted.probabilities(self.pooled(frames)[np.newaxis])[0])
+                lengths.append(len(frames))
+        seconds = sum(lengths) * features.HOP_LENGTH / audio.SAMPLE_RATE
         if seconds < MIN_REFERENCE_SECONDS:
             raise audio.AudioError(
                 f"The reference holds {seconds:.1f} s of voice; at least {MIN_REFERENCE_SECONDS:g} "
                 "s are needed to know a speaker, better half a minute. Record more."
             )
-        adapted = copy.copy(self)  # shares the network, and the lock on it
-        is_ordinary = np.average(quiet, weights=list(map(len, heard))) > QUIET_PROBABILITY
-        usual = self.manifest["normalisation"]["quiet" if is_ordinary else "mean"]
-        offset = REFERENCE_SHARE * (np.concatenate(heard).mean(axis=0) - np.asarray(usual))
-        adapted._offset = offset.astype(np.float32)
+        probabilities = np.array(heard)
+        quiet = probabilities[:, np.isin(self.labels, QUIET)].sum(axis=1)
+        is_quiet = np.average(quiet, weights=lengths) > QUIET_PROBABILITY
+        usual = self.manifest["usual"]["quiet" if is_quiet else "all"]
+        adapted._leaning = np.average(_log(probabilities), axis=0, weights=lengths) - usual
+        adapted._share = seconds / (seconds + HALF_KNOWN_SECONDS)
         return adapted
 
     def pooled(self, frames: np.ndarray) -> np.ndarray:
@@ -293,39 +308,33 @@ class EmotionClassifier:
             return frames
         return features.mean_vector(frames)[np.newaxis]
 
-    def shown(self, frames: np.ndarray) -> np.ndarray:
-        """Return what the network is shown: `pooled`, less what is known of the voice.
+    def probabilities(self, pooled: np.ndarray) -> np.ndarray:
+        """Return what the network says, less the leaning of a known voice: (clips, emotions).
 
-        Args:
-            frames: as for `pooled`.
-        """
-        pooled = self.pooled(frames)
-        if self._offset is None:
-            return pooled
-        return features.linear(features.decibel(pooled) - self._offset)
-
-    def probabilities(self, shown: np.ndarray) -> np.ndarray:
-        """Return what the network says: (clips, emotions), in label order.
-
-        Calibrated for recordings like those of the training; of others it is less to be believed:
-        `familiarity.doubt`.
+        In label order. Calibrated for recordings like those of the training; of others it is less
+        to be believed: `familiarity.doubt`.
 
         Threads may call it at the same time, and are served one after the other.
 
         Args:
-            shown: (clips, frames or 1, 264) float32, of each clip what `shown` returns; all of one
-                length.
+            pooled: (clips, frames or 1, 264) float32, of each clip what `pooled` returns; all of
+                one length.
         """
         if self.manifest["network"] == "vector":
-            shown = shown.swapaxes(1, 2)
+            pooled = pooled.swapaxes(1, 2)
         with self._lock:
-            return self._run(shown)
+            probabilities = self._run(pooled)
+        if self._leaning is None:
+            return probabilities
+        logs = _log(probabilities) - self._share * self._leaning
+        logs *= 1 + KNOWN_SHARPENING * self._share
+        probabilities = np.exp(logs - logs.max(axis=-1, keepdims=True))
+        return probabilities / probabilities.sum(axis=-1, keepdims=True)
 
     def strangeness(self, frames: np.ndarray) -> float:
         """Return how unlike the recordings of the training a clip is, from 0 to 1.
 
-        Also where the voice is known: what is taken off a recording does not make it one of the
-        training's (docs/experiments.md). To a model that was trained before this was looked for,
+        Also where the voice is known. To a model that was trained before this was looked for,
         nothing is strange.
 
         Args:
@@ -359,10 +368,10 @@ class EmotionClassifier:
     def _judge(self, waveform: np.ndarray, frames: np.ndarray) -> Prediction:
         """Return the answer of the network to a waveform with a voice, and its features."""
         frames = features.trim_silence(frames)
-        shown = self.shown(frames)
         strangeness = self.strangeness(frames)
         warning = self._warning(waveform, frames, strangeness)
-        probabilities = familiarity.doubt(self.probabilities(shown[np.newaxis])[0], strangeness)
+        probabilities = self.probabilities(self.pooled(frames)[np.newaxis])[0]
+        probabilities = familiarity.doubt(probabilities, strangeness)
         return self._prediction(probabilities, warning, uncertain=_is_short(waveform))
 
     def _warning(self, waveform: np.ndarray, frames: np.ndarray, strangeness: float) -> str:
@@ -411,6 +420,10 @@ def settle_pauses(segments: Sequence[Segment]) -> list[Segment]:
 
 def _nothing(labels: Iterable[str], warning: str) -> Prediction:
     return Prediction(None, 0.0, True, dict.fromkeys(labels, 0.0), warning)
+
+
+def _log(probabilities: np.ndarray) -> np.ndarray:
+    return np.log(np.maximum(probabilities, np.finfo(np.float32).tiny))
 
 
 def _pieces(waveform: np.ndarray, progress: Callable[[float], None] | None) -> Iterator[np.ndarray]:

@@ -19,8 +19,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 import tensorflow as tf
-from scipy.special import softmax
+from scipy.special import log_softmax, softmax
 
 import dataset
 import familiarity
@@ -28,7 +29,7 @@ import features
 import files
 import protocols
 import workers
-from classifier import EmotionClassifier
+from classifier import QUIET, EmotionClassifier
 from dataset import Dataset, Packed
 from evaluation import FoldResult
 from network import N_FEATURES
@@ -48,6 +49,9 @@ if TYPE_CHECKING:
     import keras
 
 PACKED = "frames.npy"  # what the trainings of a folder learn from
+# A network is surer of the clips that it learned from: of how it tells quiet ones from others, this
+# share is left for voices that it never heard (docs/experiments.md).
+UNHEARD_SHARE = 0.7
 WAITING = "Another command trains on these clips; this one goes on when that is done."
 
 
@@ -84,11 +88,13 @@ class Ensemble:
     """The members that were trained on the same clips, and what they say.
 
     Attributes:
+        train: row numbers of these clips.
         files: of the members.
         temperature: fitted on the validation clips.
         familiar: the recordings of each corpus that it learned from (`familiarity.describe`).
     """
 
+    train: np.ndarray
     files: Sequence[Path]
     temperature: float
     familiar: Sequence[dict[str, Any]]
@@ -117,9 +123,9 @@ class Ensemble:
         return EmotionClassifier(manifest, lambda shown: np.asarray(run(shown)))
 
     def normalisation(self) -> dict[str, list[float]]:
-        """Return mean, deviation and quiet mean of the 264 features, as a manifest has them."""
+        """Return mean and deviation of the 264 features, as a manifest has them."""
         first = self.members[0]  # the others have the same: they learned from the same clips
-        return {name: getattr(first, name).tolist() for name in ("mean", "std", "quiet")}
+        return {name: getattr(first, name).tolist() for name in ("mean", "std")}
 
 
 @dataclass(frozen=True)
@@ -158,7 +164,7 @@ def run(job: Job, protocol: str, *, folds: int, seeds: Sequence[int], jobs: int)
         strange = familiarity.strangeness(job.cepstral_means[split.test], familiar)
         probabilities = softmax(_mean(said, "test") / temperature, axis=1)
         result = FoldResult(split.name, seed, split.test, familiarity.doubt(probabilities, strange))
-        ensemble = Ensemble([task.file for task in tasks], temperature, familiar)
+        ensemble = Ensemble(split.train, [task.file for task in tasks], temperature, familiar)
         finished.append(Finished(result, ensemble))
     return finished
 
@@ -184,7 +190,42 @@ def train_final(job: Job, speaker_folds: Sequence[Finished], *, seed: int, jobs:
     else:
         said = [_read(task.file) for task in tasks]
         temperature = _temperature(job, said, rows, validation)
-    return Ensemble([task.file for task in tasks], temperature, _familiar(job, rows))
+    return Ensemble(rows, [task.file for task in tasks], temperature, _familiar(job, rows))
+
+
+def usual_answers(job: Job, ensemble: Ensemble) -> dict[str, list[float]]:
+    """Return what an ensemble usually says of voices: `EmotionClassifier.adapted_to`.
+
+    From what it says of the clips that it learned from. Each corpus counts the same, and in it each
+    emotion, by its speech where there is any.
+
+    Returns:
+        (emotions,) log-probabilities of `all` emotions and of the `quiet` ones; where there are
+        none of these, both are the same.
+    """
+    from tqdm import tqdm
+
+    table = job.dataset.table.iloc[ensemble.train].reset_index(drop=True)
+    logits = [
+        logits_of(
+            member,
+            tqdm(
+                clip_inputs(job.kind, job.dataset, ensemble.train),
+                total=len(table),
+                desc="usual answers",
+                unit="clip",
+                leave=False,
+            ),
+        )
+        for member in ensemble.members
+    ]
+    logs = pd.DataFrame(log_softmax(np.mean(logits, axis=0) / ensemble.temperature, axis=1))
+    means = logs.groupby([table.corpus, table.emotion, table.channel != "speech"]).mean()
+    means = means.groupby(["corpus", "emotion"]).first()  # speech comes before song
+    usual = means.groupby("corpus").mean().mean()
+    quiet = means[means.index.isin(QUIET, level="emotion")].groupby("corpus").mean().mean()
+    quiet = usual + UNHEARD_SHARE * (quiet - usual).fillna(0.0)
+    return {"all": usual.round(4).tolist(), "quiet": quiet.round(4).tolist()}
 
 
 def discard_material(job: Job) -> None:
@@ -370,7 +411,6 @@ def _train(job: Job, packed: Path, task: _Task) -> None:
             "kind": member.kind,
             "mean": member.mean,
             "std": member.std,
-            "quiet": member.quiet,
             **said,
             **weights,
         }
@@ -390,7 +430,6 @@ def _read_member(file: Path) -> Member:
         stored["kind"].item(),
         stored["mean"],
         stored["std"],
-        stored["quiet"],
         [stored[f"weight_{number}"] for number in range(count)],
     )
 

@@ -79,14 +79,15 @@ def occlude(classifier: EmotionClassifier, waveform: np.ndarray) -> Occlusion:
         batch = np.repeat(frames[np.newaxis], len(places[done : done + BATCH]), axis=0)
         for clip, place in zip(batch, places[done:], strict=False):
             clip[place : place + length] = nothing
-        hidden.append(classifier.probabilities(np.stack(list(map(classifier.shown, batch)))))
+        hidden.append(classifier.probabilities(np.stack(list(map(classifier.pooled, batch)))))
+    whole = classifier.probabilities(classifier.pooled(frames)[np.newaxis])[0]
     strangeness = classifier.strangeness(frames)  # of the recording, with or without a part of it
     # Frame i is centred on i / per_second.
     starts = (first + np.array(places) - 0.5) / per_second
     return Occlusion(
         starts=np.maximum(starts, 0.0),
         ends=np.minimum(starts + length / per_second, len(waveform) / SAMPLE_RATE),
-        whole=doubt(classifier.probabilities(classifier.shown(frames)[np.newaxis])[0], strangeness),
+        whole=doubt(whole, strangeness),
         hidden=doubt(np.concatenate(hidden), strangeness),
     )
 
@@ -95,7 +96,7 @@ def numbers(classifier: EmotionClassifier, waveform: np.ndarray) -> np.ndarray:
     """Return the 264 numbers of a recording on the scale of a model's averages: (264,).
 
     The mean, in decibel, over what the network is shown, silence around the sound left out, as
-    `training.emotion_means`; what is known of a voice is not taken off.
+    `training.emotion_means`.
 
     Args:
         classifier: whose kind of network decides what is averaged.

@@ -18,7 +18,7 @@ LIST_LINE = 10_000  # characters of a line in a list
 # A visit to the page.
 UPLOAD_MB = 150  # MB of an uploaded file (`.streamlit/config.toml` says so, too)
 VISIT_MB = 300  # MB of sound in memory: uploads, and what was in archives
-VOICE_SECONDS = 180  # seconds of a known voice: more says no more about it, and takes time
+VOICE_SECONDS = 180  # seconds of a known voice: more says hardly more about it, and takes time
 KEPT_SECONDS = 300  # seconds of a recording that is kept: one emotion hardly lasts longer
 PLAYER_MINUTES = 10  # minutes of a recording that has to be converted for the browser's player
 

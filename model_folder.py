@@ -92,6 +92,7 @@ def write(
     emotions: Sequence[str],
     normalisation: dict[str, list[float]],
     familiar: Sequence[dict[str, Any]],
+    usual: dict[str, list[float]],
     emotion_means: np.ndarray,
     table: "pd.DataFrame",
     records: Sequence[dict[str, Any]],
@@ -105,8 +106,9 @@ def write(
         kind: 'frames' or 'vector'.
         emotions: in label order.
         normalisation: `mean` and `std` of the 264 features in training, which the network applies
-            itself, and the mean of its `quiet` speech (`training.Member`); mel and RMS in decibel.
+            itself; mel and RMS in decibel.
         familiar: the recordings of each corpus (`familiarity.describe`).
+        usual: of `crossvalidation.usual_answers`.
         emotion_means: (emotions, 264) of `training.emotion_means`, in decibel as `normalisation`.
         table: the clips that it was trained on.
         records: metric records (`evaluation.records`).
@@ -137,6 +139,7 @@ def write(
                 "sample_rate": SAMPLE_RATE,
                 "normalisation": normalisation,
                 "familiar": list(familiar),
+                "usual": usual,
                 # Four decimals are far below what any two clips differ by, and half the file.
                 "emotion_means": emotion_means.astype(np.float64).round(4).tolist(),
                 "parameters": network.count_params(),

@@ -119,8 +119,8 @@ def _parser() -> argparse.ArgumentParser:
         "--speaker-reference",
         metavar="PATH",
         help="sound or folder of sounds, half a minute or more in all, of the one person who "
-        "speaks in all recordings: what that voice always has is taken off; of each file the "
-        "first ten minutes count",
+        "speaks in all recordings: what the network hears in that voice whatever it says is taken "
+        "off; of each file the first ten minutes count",
     )
     add(
         "--segments",

@@ -276,6 +276,7 @@ def train(arguments: argparse.Namespace, output: Path, progress: Progress) -> No
         emotions=emotions,
         normalisation=trained.normalisation(),
         familiar=trained.familiar,
+        usual=crossvalidation.usual_answers(job, trained),
         emotion_means=training.emotion_means(arguments.network, dataset, emotions),
         table=dataset.table,
         records=records,

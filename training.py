@@ -51,9 +51,10 @@ LABEL_SMOOTHING = 0.05
 CROP_FRAMES = 96  # 2.2 s: longer clips are cut at random, shorter ones padded
 MIXUP = 0.3  # both parameters of mixup's beta distribution (Zhang et al., ICLR 2018)
 MIXUP_SHARE = 0.25  # of the batches
-KNOWN_SPEAKER_SHARE = 0.5  # of the clips of `frames`: what a reference tells of the voice is off
-REFERENCE_CLIPS = 8  # of such a reference: half a minute
-QUIET_SHARE = 0.5  # of the references: neutral and calm speech alone
+# Other microphones and rooms: what all clips of a speaker have in common is taken off some clips.
+CENTRED_SHARE = 0.5  # of the clips of `frames`
+CENTRE_CLIPS = 8  # of the speaker, whose mean is taken
+QUIET_SHARE = 0.5  # of the means: of neutral and calm speech alone
 # ---------------------------------------------------------------------------------------------
 
 
@@ -64,14 +65,12 @@ class Member:
     Attributes:
         kind: 'frames' or 'vector'.
         mean, std: (264,) of the training clips, in decibel.
-        quiet: (264,) mean of the calm and neutral speech among them, or `mean` where there is none.
         weights: of the body, in Keras' order.
     """
 
     kind: str
     mean: np.ndarray
     std: np.ndarray
-    quiet: np.ndarray
     weights: list[np.ndarray]
 
     def frontend(self) -> keras.Model:
@@ -156,7 +155,7 @@ def fit(
         cross_entropy,
     )
     _learn(body, lambda epoch: material.batches(targets, [seed, epoch]), epochs, state, on_epoch)
-    return Member(kind, material.mean, material.std, material.quiet, body.get_weights())
+    return Member(kind, material.mean, material.std, body.get_weights())
 
 
 def label_targets(table: pd.DataFrame, emotions: Sequence[str], train: np.ndarray) -> np.ndarray:
@@ -321,10 +320,10 @@ class _Material:
         if kind == "vector":
             self._average()
         is_quiet = (table.emotion.isin(QUIET) & (table.channel == "speech")).to_numpy()
-        self._references = {}
+        self._clips_of = {}
         for voice in np.unique(self._voice[train]):
             rows = train[self._voice[train] == voice]
-            self._references[voice] = (rows, rows[is_quiet[rows]])
+            self._clips_of[voice] = (rows, rows[is_quiet[rows]])
         self.quiet = self._mean_of_emotions(train[is_quiet[train]], table.emotion.to_numpy())
 
     def batches(
@@ -356,8 +355,8 @@ class _Material:
         clip = self._packed.clip(copy, row)
         start = rng.integers(max(1, len(clip) - CROP_FRAMES + 1))
         crop = amplify(clip[start : start + CROP_FRAMES], rng)
-        if rng.random() < KNOWN_SPEAKER_SHARE:
-            crop -= self._draw_reference(self._voice[row], rng)
+        if rng.random() < CENTRED_SHARE:
+            crop -= self._draw_centre(self._voice[row], rng)
         crop = self._standardise(crop)
         mask(crop, rng)
         padded = np.zeros((CROP_FRAMES, N_FEATURES), np.float32)
@@ -376,17 +375,16 @@ class _Material:
         means = pd.DataFrame(self._sums[rows] / self._lengths[rows, np.newaxis])
         return means.groupby(emotion[rows]).mean().to_numpy(np.float32).mean(axis=0)
 
-    def _draw_reference(self, voice: str, rng: np.random.Generator) -> np.ndarray:
-        """Return what a reference tells about a voice: (264,) decibel.
+    def _draw_centre(self, voice: str, rng: np.random.Generator) -> np.ndarray:
+        """Return how a speaker's clips differ from what is usual: (264,) decibel.
 
-        Of some of its clips, quiet ones or any, the difference to what is usual, as
-        `EmotionClassifier.adapted_to` finds it.
+        On average over some of them, quiet ones compared with quiet speech or any with all.
         """
-        rows, quiet = self._references[voice]
+        rows, quiet = self._clips_of[voice]
         usual = self.mean
         if len(quiet) and rng.random() < QUIET_SHARE:
             rows, usual = quiet, self.quiet
-        heard = rng.choice(rows, REFERENCE_CLIPS)
+        heard = rng.choice(rows, CENTRE_CLIPS)
         mean = self._sums[heard].sum(axis=0) / self._lengths[heard].sum()
         return (mean - usual).astype(np.float32)
 

@@ -3,10 +3,10 @@
     python benchmarks/known_voice.py data/ravdess
 
 The networks of the EmoBox folds (`train.py --evaluate speaker`; finished ones are not trained
-again) are asked about their own test actors three times: as they are, adapted to the actor by half
-a minute of random clips whose labels nobody needs, and by half a minute of neutral and calm clips.
-Clips of a reference are not asked about, with or without it. All figures are of speech, eight
-emotions.
+again) are asked about their own test actors as they are, and adapted to the actor: by half a minute
+or two minutes of random clips whose labels nobody needs, and by half a minute of neutral and calm
+clips. Clips of a reference are not asked about, with or without it. All figures are of speech,
+eight emotions.
 
 Writes benchmarks/results/known_voice.json.
 """
@@ -37,8 +37,10 @@ import training  # noqa: E402
 RESULTS = ROOT / "benchmarks" / "results" / "known_voice.json"
 CACHE = ROOT / ".cache"
 FOLDS = 6
-REFERENCES = ("unlabelled", "neutral")
 CLIPS = 8  # of 3.7 s: half a minute
+UNLABELLED, NEUTRAL = "half a minute, unlabelled", "half a minute, neutral"
+LONG = "two minutes, unlabelled"
+REFERENCES = {UNLABELLED: CLIPS, NEUTRAL: CLIPS, LONG: 4 * CLIPS}
 
 
 def main() -> int:
@@ -67,13 +69,17 @@ def main() -> int:
         job, "speaker", folds=FOLDS, seeds=arguments.seed, jobs=arguments.jobs
     )
     answers = pd.concat(
-        [answer for fold in tqdm(folds, unit="fold") for answer in ask(fold, ravdess.table)],
+        [answer for fold in tqdm(folds, unit="fold") for answer in ask(job, fold)],
         ignore_index=True,
     )
     rows = []
-    for reference in REFERENCES:
+    for reference, clips in REFERENCES.items():
         asked = answers[answers.reference == reference]
-        row = {"reference": reference, "clips": len(asked) // len(arguments.seed)}
+        row = {
+            "reference": reference,
+            "reference_clips": clips,
+            "clips": len(asked) // len(arguments.seed),
+        }
         for how in ("alone", "adapted"):
             row[f"uar_{how}"] = evaluation.uar(asked.emotion, asked[how])
         gains = [
@@ -85,7 +91,7 @@ def main() -> int:
         row["actors_that_lost"] = int(np.sum(np.array(gains) < 0))
         rows.append(row)
         print(
-            f"{reference:11} reference: UAR {row['uar_alone']:.1%} -> {row['uar_adapted']:.1%}; "
+            f"{reference:25} reference: UAR {row['uar_alone']:.1%} -> {row['uar_adapted']:.1%}; "
             f"{row['actors_that_lost']} of {len(gains)} actors lost accuracy, "
             f"at most {-row['worst_actor_gain']:.1%}"
         )
@@ -95,7 +101,6 @@ def main() -> int:
         "test": "RAVDESS speech",
         "folds": FOLDS,
         "seeds": arguments.seed,
-        "reference_clips": CLIPS,
         "versions": model_folder.versions(),
         "rows": rows,
     }
@@ -104,21 +109,24 @@ def main() -> int:
     return 0
 
 
-def ask(fold: crossvalidation.Finished, table: pd.DataFrame) -> list[pd.DataFrame]:
+def ask(job: crossvalidation.Job, fold: crossvalidation.Finished) -> list[pd.DataFrame]:
     """Return, per test actor and kind of reference, what was said of the actor's other clips."""
-    alone = fold.ensemble.classifier(corpora.EMOTIONS)
-    tested = table.loc[fold.result.test]
+    alone = fold.ensemble.classifier(job.emotions)
+    alone.manifest["usual"] = crossvalidation.usual_answers(job, fold.ensemble)
+    tested = job.dataset.table.loc[fold.result.test]
     tested = tested[tested.channel == "speech"]
     said_alone = {path: alone.classify(path).emotion for path in tested.path}
     answers = []
     for speaker, clips in tested.groupby("speaker"):
         rng = np.random.default_rng([fold.result.seed, int(speaker[-2:])])
         neutral, calm = (clips.path[clips.emotion == name] for name in ("neutral", "calm"))
+        drawn = list(rng.choice(clips.path, REFERENCES[LONG], replace=False))
         pools = {
-            "unlabelled": list(rng.choice(clips.path, CLIPS, replace=False)),
+            UNLABELLED: drawn[:CLIPS],
+            LONG: drawn,
             # There are four neutral clips of each actor and eight calm ones; some of both stay to
             # be asked about.
-            "neutral": [
+            NEUTRAL: [
                 *rng.choice(neutral, len(neutral) - 1, replace=False),
                 *rng.choice(calm, CLIPS - len(neutral) + 1, replace=False),
             ],

@@ -1,7 +1,7 @@
 """The tables of docs/experiments.md: what was tried, from results/experiments.json."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -151,19 +151,56 @@ def factors_table() -> str:
     return markdown(["asked", "the speakers that it was chosen on", "the others"], rows)
 
 
-def strange_known_voices_table() -> str:
-    """Return what a reference is worth on another corpus, as a Markdown table."""
+def leanings_table() -> str:
+    """Return what it is worth to take a voice's leaning off, as a Markdown table."""
+    rows = [
+        [row["what"], _gain(row["random"]), _gain(row["quiet"])]
+        for row in _experiments()["leanings"]["rows"]
+    ]
+    return markdown(["taken off", "8 random clips", "8 neutral and calm clips"], rows)
+
+
+def unheard_shares_table() -> str:
+    """Return what quiet references are compared with, as a Markdown table."""
+    found = _experiments()["leanings"]["shares"]
+    rows = [
+        [
+            f"{row['share']:g}",
+            _gain(row["quiet"]),
+            _gain(row["accuracy"]),
+            f"{row['lost']} of {found['actors']}",
+        ]
+        for row in found["rows"]
+    ]
+    return markdown(["share", "UAR", "accuracy", "actors that lose"], rows)
+
+
+def amounts_table() -> str:
+    """Return what more of a voice is worth, as a Markdown table."""
+    found = _experiments()["leanings"]["amounts"]
+    rows = [[name, *map(percent, found[name])] for name in ("alone", "known")]
+    return markdown(["random clips of the voice", *map(str, found["clips"])], rows)
+
+
+def one_sided_table() -> str:
+    """Return what references of one emotion are worth, as a Markdown table."""
+    found = _experiments()["leanings"]["one_sided"]["rows"]
+    rows = [[name, *(percent(row[name]) for row in found)] for name in ("alone", "known")]
+    return markdown(["clips of one emotion", *(row["emotion"] for row in found)], rows)
+
+
+def elsewhere_table() -> str:
+    """Return what a known voice is worth to other networks and corpora, as a Markdown table."""
     rows = [
         [
             row["asked"],
-            f"{percent(row['uar_alone'])} / {percent(row['uar'])}",
+            _gain((row["alone"], row["known"])),
             f"{row['factor_alone']:.2f} / {row['factor']:.2f}",
-            f"{percent(row['ece_without'])} / {percent(row['ece'])}",
+            _gain((row["ece_alone"], row["ece"])),
         ]
-        for row in _experiments()["strangeness"]["known_voices"]["rows"]
+        for row in _experiments()["leanings"]["elsewhere"]["rows"]
     ]
-    head = ["asked", "UAR without / with a reference", "temperature that suits, as a factor"]
-    return markdown([*head, "ECE with it: familiar / strange"], rows)
+    return markdown(["asked", "UAR", "temperature that suits, as a factor", "ECE"], rows)
 
 
 def vectors_table() -> str:
@@ -188,6 +225,10 @@ def _experiments() -> dict[str, Any]:
     return json.loads(_RESULTS.read_text("utf-8"))
 
 
+def _gain(pair: Sequence[float] | None) -> str:
+    return "" if pair is None else " / ".join(map(percent, pair))
+
+
 def _maybe(value: float | None) -> str:
     return "" if value is None else percent(value)
 
@@ -207,6 +248,10 @@ TABLES: dict[str, Callable[[], str]] = {
     "random_split": random_split_table,
     "strangeness": strangeness_table,
     "factors": factors_table,
-    "strange_known_voices": strange_known_voices_table,
+    "leanings": leanings_table,
+    "unheard_shares": unheard_shares_table,
+    "amounts": amounts_table,
+    "one_sided": one_sided_table,
+    "elsewhere": elsewhere_table,
     "vectors": vectors_table,
 }

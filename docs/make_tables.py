@@ -118,7 +118,7 @@ def known_voice_table() -> str:
         ]
         for row in results["rows"]
     ]
-    return markdown(["half a minute of", "UAR % without", "with it", "actors that lost"], rows)
+    return markdown(["a voice is known by", "UAR % without", "with it", "actors that lost"], rows)
 
 
 def robustness_table() -> str:

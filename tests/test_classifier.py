@@ -131,28 +131,65 @@ def test_a_known_voice_does_not_make_a_recording_familiar(tiny_model, tmp_path) 
     assert "unlike" in elsewhere.adapted_to([reference]).classify_waveform(speechlike(2.0)).warning
 
 
-@pytest.mark.parametrize("kind", ["frames", "vector"])
-def test_a_known_voice_is_moved_to_the_mean_of_the_training(kind, tmp_path, monkeypatch) -> None:
-    """Behind the right reference, a recording and the same with another colour are one."""
-    monkeypatch.setattr(classifier, "REFERENCE_SHARE", 1.0)
-    folder = make_model(tmp_path / kind, kind)
-    model = EmotionClassifier.load(folder)
-    files = {}
-    for name, gain in (("soft", 0.1), ("loud", 1.0)):
-        files[name] = tmp_path / f"{name}.wav"
-        soundfile.write(files[name], gain * speechlike(9.0), SAMPLE_RATE, subtype="FLOAT")
+def saying(probabilities: list[float], usual: dict[str, list[float]]) -> EmotionClassifier:
+    """A classifier that always gives the same answer."""
+    manifest = {
+        "labels": ["angry", "calm", "neutral", "sad"],
+        "network": "frames",
+        "usual": {name: np.log(share).tolist() for name, share in usual.items()},
+    }
+    return EmotionClassifier(manifest, lambda shown: np.array([probabilities] * len(shown)))
+
+
+@pytest.mark.parametrize("quiet", [True, False])
+def test_of_a_known_voice_the_leaning_is_taken_off(quiet, monkeypatch) -> None:
+    """Where all of it is taken off, what a network always says becomes what is usual."""
+    monkeypatch.setattr(classifier, "HALF_KNOWN_SECONDS", 0.0)
+    monkeypatch.setattr(classifier, "KNOWN_SHARPENING", 0.0)
+    usual = {"all": [0.3, 0.1, 0.3, 0.3], "quiet": [0.1, 0.4, 0.4, 0.1]}
+    model = saying([0.2, 0.2, 0.3, 0.3] if quiet else [0.6, 0.1, 0.2, 0.1], usual)
+    adapted = model.adapted_to([as_wav(speechlike(9.0))])
     clip = speechlike(2.0, seed=1)
-    before = [model.classify_waveform(gain * clip).probabilities for gain in (0.1, 1.0)]
-    soft, loud = (model.adapted_to([files[name]]) for name in ("soft", "loud"))
-    after = [soft.classify_waveform(0.1 * clip), loud.classify_waveform(clip)]
-    differences = [
-        max(abs(one[emotion] - other[emotion]) for emotion in one)
-        for one, other in (before, [prediction.probabilities for prediction in after])
+    probabilities = list(adapted.classify_waveform(clip).probabilities.values())
+    np.testing.assert_allclose(probabilities, usual["quiet" if quiet else "all"], atol=1e-6)
+    # The model itself stays as it was, and forgets one voice for another.
+    assert model.classify_waveform(clip) != adapted.classify_waveform(clip)
+    again = adapted.adapted_to([as_wav(speechlike(9.0))])
+    assert again.classify_waveform(clip) == adapted.classify_waveform(clip)
+
+
+def test_the_more_is_heard_of_a_voice_the_more_is_taken_off() -> None:
+    usual = {"all": [0.25] * 4, "quiet": [0.25] * 4}
+    model = saying([0.7, 0.1, 0.1, 0.1], usual)
+    clip = speechlike(2.0, seed=1)
+    angry = [
+        model.adapted_to([as_wav(speechlike(9.0, seed=n)) for n in range(count)])
+        .classify_waveform(clip)
+        .probabilities["angry"]
+        for count in (1, 2, 20)
     ]
-    assert differences[1] < differences[0] / 10
-    assert model.classify_waveform(clip).probabilities == before[1]  # the model itself is as it was
+    assert 0.7 > angry[0] > angry[1] > angry[2] > 0.25
+
+
+def test_a_known_voice_is_answered_more_surely(monkeypatch) -> None:
+    usual = {"all": [0.4, 0.2, 0.2, 0.2], "quiet": [0.4, 0.2, 0.2, 0.2]}
+    model = saying([0.4, 0.2, 0.2, 0.2], usual)  # no leaning
+    adapted = model.adapted_to([as_wav(speechlike(9.0))])
+    clip = speechlike(2.0, seed=1)
+    assert adapted.classify_waveform(clip).confidence > model.classify_waveform(clip).confidence
+    monkeypatch.setattr(classifier, "KNOWN_SHARPENING", 0.0)
+    assert adapted.classify_waveform(clip).confidence == pytest.approx(0.4)
+
+
+def test_no_voice_no_reference(tiny) -> None:
     with pytest.raises(AudioError, match=r"holds 0\.0 s of voice; at least 5 s"):
-        model.adapted_to([])
+        tiny.adapted_to([])
+
+
+def test_a_model_of_before_knows_no_voices(tiny) -> None:
+    manifest = {name: value for name, value in tiny.manifest.items() if name != "usual"}
+    with pytest.raises(ModelError, match=r"Train it again with train\.py"):
+        EmotionClassifier(manifest, tiny._run).adapted_to([as_wav(speechlike(9.0))])
 
 
 @pytest.mark.parametrize("kind", ["frames", "vector"])
@@ -162,23 +199,9 @@ def test_an_answer_can_be_had_step_by_step(kind, tmp_path) -> None:
     frames = features.trim_silence(features.extract_frames(clip))
     for asked in (model, model.adapted_to([as_wav(speechlike(9.0))])):
         expected = list(asked.classify_waveform(clip).probabilities.values())
-        both = asked.probabilities(np.stack([asked.shown(frames), asked.shown(frames / 2)]))
+        both = asked.probabilities(np.stack([asked.pooled(frames), asked.pooled(frames / 2)]))
         np.testing.assert_allclose(both[0], expected, atol=1e-6)
         assert np.abs(both[1] - expected).max() > 1e-4
-
-
-def test_a_reference_is_compared_with_speech_of_its_kind(tiny_model, monkeypatch) -> None:
-    model = EmotionClassifier.load(tiny_model)
-    usual = model.manifest["normalisation"]
-    usual["quiet"] = [number + 8 for number in usual["mean"]]
-    offsets = {}
-    for emotion in ("calm", "neutral", "angry"):
-        said = np.eye(8)[[model.labels.index(emotion)]]
-        monkeypatch.setattr(model, "_run", lambda _, said=said: said)
-        offsets[emotion] = model.adapted_to([as_wav(speechlike(9.0))])._offset
-    np.testing.assert_array_equal(offsets["calm"], offsets["neutral"])
-    difference = offsets["angry"] - offsets["calm"]
-    np.testing.assert_allclose(difference, 8 * classifier.REFERENCE_SHARE, rtol=1e-4)
 
 
 def test_of_a_long_reference_the_beginning_counts(monkeypatch) -> None:
@@ -189,7 +212,7 @@ def test_of_a_long_reference_the_beginning_counts(monkeypatch) -> None:
         model.adapted_to([as_wav(sound)])
         for sound in (voice, np.concatenate([voice, 3 * speechlike(6, seed=1)]))
     )
-    np.testing.assert_array_equal(one._offset, longer._offset)
+    np.testing.assert_array_equal(one._leaning, longer._leaning)
 
 
 def test_uncertain_where_the_answer_is_more_likely_wrong(tiny) -> None:

@@ -155,6 +155,36 @@ def test_after_speaker_folds_the_model_learns_from_every_clip(corpus, cache) -> 
     np.testing.assert_allclose(member.frontend()(at_the_mean), 0, atol=2e-2)
 
 
+def test_what_is_usual_counts_corpora_and_emotions_alike(monkeypatch) -> None:
+    rows = [
+        ("one", "angry", "speech", 2.0),
+        ("one", "calm", "speech", 4.0),
+        ("one", "calm", "speech", 6.0),
+        ("one", "calm", "song", 90.0),
+        ("one", "neutral", "song", 8.0),
+        ("two", "angry", "speech", 10.0),
+        ("two", "neutral", "speech", 20.0),
+        ("two", "neutral", "speech", 0.0),
+        ("two", "angry", "speech", 99.0),  # not learned from
+    ]
+    table = pd.DataFrame(rows, columns=["corpus", "emotion", "channel", "logit"])
+    said = np.stack([table.logit[:8], np.zeros(8)], axis=1)
+    monkeypatch.setattr(crossvalidation, "logits_of", lambda member, _: np.add(said, [member, 0]))
+    monkeypatch.setattr(crossvalidation, "clip_inputs", lambda *_: iter(()))
+    job = SimpleNamespace(kind="frames", dataset=SimpleNamespace(table=table))
+    ensemble = SimpleNamespace(train=np.arange(8), members=[-1.0, 1.0], temperature=2.0)
+    usual = crossvalidation.usual_answers(job, ensemble)
+    odds = {name: (logs[0] - logs[1]) * 2.0 for name, logs in usual.items()}
+    assert odds["all"] == pytest.approx(((2 + 5 + 8) / 3 + (10 + 10) / 2) / 2, abs=1e-3)
+    quiet = ((5 + 8) / 2 + 10) / 2
+    expected = odds["all"] + crossvalidation.UNHEARD_SHARE * (quiet - odds["all"])
+    assert odds["quiet"] == pytest.approx(expected, abs=1e-3)
+    ensemble.train = np.array([0, 5])  # nobody is calm or neutral
+    said = said[[0, 5]]
+    usual = crossvalidation.usual_answers(job, ensemble)
+    assert usual["quiet"] == usual["all"]
+
+
 def test_each_corpus_has_its_say_in_the_temperature_by_its_speech() -> None:
     rng = np.random.default_rng(0)
     logits = rng.standard_normal((2600, 2))

@@ -113,7 +113,7 @@ def test_every_corpus_has_its_share_of_an_epoch() -> None:
     assert sorted(partner) == list(range(5))
 
 
-def test_a_reference_tells_how_a_voice_differs_from_others(monkeypatch) -> None:
+def test_a_voice_is_centred_by_how_it_differs_from_others(monkeypatch) -> None:
     table = pd.DataFrame(
         [
             ("low", "calm", "speech", -1.0),
@@ -130,12 +130,12 @@ def test_a_reference_tells_how_a_voice_differs_from_others(monkeypatch) -> None:
     packed = dataset.Packed(frames, np.arange(0, len(frames) + 1, 10)[np.newaxis])
     material = training._Material("frames", table, packed, np.arange(6))
     assert material.quiet == pytest.approx((1 + 3) / 2)  # calm speech and neutral speech
-    monkeypatch.setattr(training, "REFERENCE_CLIPS", 20_000)
+    monkeypatch.setattr(training, "CENTRE_CLIPS", 20_000)
     rng = np.random.default_rng(0)
     for share, low, high in ((1.0, 0 - 2, 4 - 2), (0.0, 12 / 3 - 80 / 6, 68 / 3 - 80 / 6)):
         monkeypatch.setattr(training, "QUIET_SHARE", share)
-        assert material._draw_reference("low", rng) == pytest.approx(low, abs=0.5)
-        assert material._draw_reference("high", rng) == pytest.approx(high, abs=0.5)
+        assert material._draw_centre("low", rng) == pytest.approx(low, abs=0.5)
+        assert material._draw_centre("high", rng) == pytest.approx(high, abs=0.5)
 
 
 def test_without_quiet_speech_the_mean_stands_for_it(corpus, tmp_path) -> None:

@@ -103,6 +103,8 @@ def test_another_visit_knows_nothing_of_it():
 
 def test_no_more_is_promised_than_was_measured():
     rows = json.loads((ROOT / "benchmarks/results/known_voice.json").read_text())["rows"]
+    rows = [row for row in rows if "half a minute" in row["reference"]]
+    assert len(rows) == 2
     page = AppTest.from_function(script, default_timeout=60).run()
     for row in rows:
         points = 100 * (row["uar_adapted"] - row["uar_alone"])

@@ -269,8 +269,8 @@ class Voice:
 
     NAME = "My voice"
     WHY = (
-        "Record half a minute of your ordinary speech once. Until you close or reload this page, "
-        "answers then take your voice into account."
+        "Record half a minute of your speech once, better two minutes, in more than one mood. "
+        "Until you close or reload this page, answers then take your voice into account."
     )
     GAIN = (
         "Don't expect wonders: with voices it had never heard, right answers changed by {change} "
@@ -286,7 +286,7 @@ class Voice:
     RECORD = "Read aloud, or just talk"
     UPLOAD = "Or choose a recording"
     TOO_LONG = (
-        "The recording lasts more than {most:.0f} s, and half a minute is enough. Cut it, or "
+        "The recording lasts more than {most:.0f} s, and two minutes are enough. Cut it, or "
         "record anew."
     )
     KNOWN = ":material/check_circle: **Your voice is known.**"

@@ -1,4 +1,4 @@
-"""My voice: half a minute of ordinary speech, to which the answers of this visit are adapted."""
+"""My voice: half a minute or more of speech, to which the answers of this visit are adapted."""
 
 import functools
 import json
@@ -31,7 +31,7 @@ def show() -> None:
 
 
 def ask() -> None:
-    """Ask for half a minute of speech."""
+    """Ask for half a minute of speech, or more."""
     st.markdown(Text.WHY)
     if problem := st.session_state.get(PROBLEM):
         st.error(plain(problem), icon=":material/error:")
@@ -88,6 +88,7 @@ def forget() -> None:
 def gain() -> str:
     """Return in words what knowing a voice was worth where it was measured."""
     rows = json.loads(RESULTS.read_text(encoding="utf-8"))["rows"]
+    rows = [row for row in rows if row["reference"].startswith("half a minute")]
     gains = {f"{100 * row['gain']:+.1f}" for row in rows}
     lost = sorted(row["actors_that_lost"] for row in rows)
     change = " to ".join(sorted(gains, key=float))
