@@ -365,7 +365,7 @@ class _Material:
         return padded
 
     def _standardise(self, frames: np.ndarray) -> np.ndarray:
-        """Return (..., 264) as the network's frontend would."""
+        """Return (..., 264) as the network's frontend would, but for `network.ASKED_LIMIT`."""
         return np.clip((frames - self.mean) / self.std, -network.LIMIT, network.LIMIT)
 
     def _mean_of_emotions(self, rows: np.ndarray, emotion: np.ndarray) -> np.ndarray:

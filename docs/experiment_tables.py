@@ -131,6 +131,17 @@ def changes_table() -> str:
     return markdown([*head, "CREMA-D to RAVDESS", "known voices"], rows)
 
 
+def asked_limits_table() -> str:
+    """Return what other limits are worth where a network is asked, as a Markdown table."""
+    keys = ("speech", "to_crema_d", "crema_d", "to_ravdess")
+    rows = [
+        [f"{row['trained']:g}", f"{row['asked']:g}", *(_maybe(row[key]) for key in keys)]
+        for row in _experiments()["asked_limits"]["rows"]
+    ]
+    head = ["stopped in training at", "asked at", "RAVDESS speech", "RAVDESS to CREMA-D"]
+    return markdown([*head, "CREMA-D", "CREMA-D to RAVDESS"], rows)
+
+
 def strangeness_table() -> str:
     """Return the ECE on another corpus by how strange recordings are told, as a Markdown table."""
     keys = ("chosen_crema_d", "others_crema_d", "chosen_ravdess", "others_ravdess")
@@ -246,6 +257,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "designs": designs_table,
     "changes": changes_table,
     "random_split": random_split_table,
+    "asked_limits": asked_limits_table,
     "strangeness": strangeness_table,
     "factors": factors_table,
     "leanings": leanings_table,

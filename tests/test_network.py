@@ -51,17 +51,18 @@ def test_frames_frontend_standardises_and_compresses() -> None:
     raw = np.abs(random_frames(1, 5)) + 0.1
     found = np.asarray(network.frames_frontend(mean, std)(raw))
     standardised = (features.decibel(raw[0].astype(float))[np.newaxis] - mean) / std
-    expected = np.clip(standardised, -network.LIMIT, network.LIMIT)
+    expected = np.clip(standardised, -network.ASKED_LIMIT, network.ASKED_LIMIT)
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
     assert 0.1 < np.mean(expected == standardised) < 0.9
 
 
-def test_vector_frontend_is_that_of_a_single_frame() -> None:
+def test_vector_frontend_standardises_and_compresses() -> None:
     mean, std = np.arange(264.0), np.linspace(1, 3, 264)
     raw = np.abs(random_frames(3, 1)) + 0.1
     found = np.asarray(network.vector_frontend(mean, std)(raw.swapaxes(1, 2)))
-    expected = np.asarray(network.frames_frontend(mean, std)(raw)).swapaxes(1, 2)
-    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+    standardised = (features.decibel(raw[:, 0].astype(float)) - mean) / std
+    expected = np.clip(standardised, -network.LIMIT, network.LIMIT)[..., np.newaxis]
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
 
 
 def test_a_feature_that_never_changed_is_not_blown_up() -> None:

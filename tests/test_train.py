@@ -286,7 +286,13 @@ def start(tmp_path: Path, *options: object) -> subprocess.Popen:
     )
     command = [sys.executable, "-c", program, tmp_path / "cache", *map(str, options)]
     return subprocess.Popen(
-        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        command,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        # Behind a shell's "&" the tests themselves, and what they start, would not hear Ctrl-C.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 
