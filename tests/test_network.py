@@ -63,6 +63,10 @@ def test_vector_frontend_standardises_and_compresses() -> None:
     standardised = (features.decibel(raw[:, 0].astype(float)) - mean) / std
     expected = np.clip(standardised, -network.LIMIT, network.LIMIT)[..., np.newaxis]
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
+    # But for the limit, as `frames` sees a single frame.
+    frame = np.asarray(network.frames_frontend(mean, std)(raw)).swapaxes(1, 2)
+    asked = np.clip(found, -network.ASKED_LIMIT, network.ASKED_LIMIT)
+    np.testing.assert_allclose(asked, frame, rtol=1e-5, atol=1e-5)
 
 
 def test_a_feature_that_never_changed_is_not_blown_up() -> None:
