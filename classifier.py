@@ -20,9 +20,11 @@ import audio
 import familiarity
 import features
 import gate
+import leaning
 import model_folder
 import runtime
 import windows
+from leaning import Leaning
 from model_folder import ModelError
 
 #: Recordings up to this length are judged in one piece, longer ones window by window.
@@ -42,19 +44,6 @@ MIN_REFERENCE_SECONDS = 5.0
 
 #: Of each recording of it, the first so many seconds count: more says no more, but fills memory.
 MAX_REFERENCE_SECONDS = 600.0
-
-#: After so many seconds of it, half of what was heard of a voice's leaning is taken for the voice,
-#: the rest for the mood of the moment: chosen on validation speakers (docs/experiments.md).
-HALF_KNOWN_SECONDS = 20.0
-
-#: What is left of an answer without the leaning is more often right than its probability says, and
-#: its logits are that much larger where all of the leaning is taken off (docs/experiments.md).
-KNOWN_SHARPENING = 0.5
-
-#: The emotions of ordinary speech, and how probable they must be on average in a reference that
-#: passes for it: chosen on validation speakers (docs/experiments.md).
-QUIET = ("calm", "neutral")
-QUIET_PROBABILITY = 0.35
 
 #: Where a mel band's 10th and 95th percentile lie closer than this, in decibel and on average over
 #: the bands, noise fills the gaps of speech: RAVDESS with noise at 0 dB lies below in 3 of 4 clips,
@@ -128,8 +117,7 @@ class EmotionClassifier:
             {name: np.asarray(value) for name, value in corpus.items()}
             for corpus in manifest.get("familiar", [])
         ]
-        self._leaning: np.ndarray | None = None  # of a known voice, in log-probabilities
-        self._share = 0.0  # of it that is taken off
+        self._leaning: Leaning | None = None  # of a known voice
         # Neither runtime promises that one network may run in two threads at once.
         self._lock = threading.Lock()
 
@@ -246,12 +234,8 @@ class EmotionClassifier:
     ) -> "EmotionClassifier":
         """Return a classifier for one person, given recordings of their speech.
 
-        Some people sound angry or sad whatever they say, to a network as to people. So the mean of
-        the log-probabilities in the reference is compared with what is usual, and of the
-        difference a part is taken off every answer: s / (s + `HALF_KNOWN_SECONDS`) for s seconds.
-        The answers are sharpened by as much as they are better for it (`KNOWN_SHARPENING`).
-        What is usual is what the network says of its training clips: of the neutral and calm ones
-        where a reference sounds like that, of all emotions alike otherwise.
+        What the network hears in them whatever is said is taken off every answer, in part
+        (`leaning.py`).
 
         Args:
             references: whatever `audio.load` reads.
@@ -268,7 +252,7 @@ class EmotionClassifier:
             )
         adapted = copy.copy(self)  # shares the network, and the lock on it
         adapted._leaning = None
-        heard, lengths = [], []
+        heard, seconds = [], []
         for source in references:
             waveform = features.check(next(audio.stream(source, seconds=MAX_REFERENCE_SECONDS)))
             pause = gate.pause_rms(gate.loudest_rms(waveform))
@@ -280,19 +264,16 @@ class EmotionClassifier:
                     continue
                 frames = features.trim_silence(features.extract_frames(piece))
                 heard.append(adapted.probabilities(self.pooled(frames)[np.newaxis])[0])
-                lengths.append(len(frames))
-        seconds = sum(lengths) * features.HOP_LENGTH / audio.SAMPLE_RATE
-        if seconds < MIN_REFERENCE_SECONDS:
+                seconds.append(len(frames) * features.HOP_LENGTH / audio.SAMPLE_RATE)
+        if sum(seconds) < MIN_REFERENCE_SECONDS:
             raise audio.AudioError(
-                f"The reference holds {seconds:.1f} s of voice; at least {MIN_REFERENCE_SECONDS:g} "
-                "s are needed to know a speaker, better half a minute. Record more."
+                f"The reference holds {sum(seconds):.1f} s of voice; at least "
+                f"{MIN_REFERENCE_SECONDS:g} s are needed to know a speaker, better half a minute. "
+                "Record more."
             )
-        probabilities = np.array(heard)
-        quiet = probabilities[:, np.isin(self.labels, QUIET)].sum(axis=1)
-        is_quiet = np.average(quiet, weights=lengths) > QUIET_PROBABILITY
-        usual = self.manifest["usual"]["quiet" if is_quiet else "all"]
-        adapted._leaning = np.average(_log(probabilities), axis=0, weights=lengths) - usual
-        adapted._share = seconds / (seconds + HALF_KNOWN_SECONDS)
+        adapted._leaning = leaning.measure(
+            np.array(heard), np.array(seconds), self.labels, self.manifest["usual"]
+        )
         return adapted
 
     def pooled(self, frames: np.ndarray) -> np.ndarray:
@@ -324,12 +305,7 @@ class EmotionClassifier:
             pooled = pooled.swapaxes(1, 2)
         with self._lock:
             probabilities = self._run(pooled)
-        if self._leaning is None:
-            return probabilities
-        logs = _log(probabilities) - self._share * self._leaning
-        logs *= 1 + KNOWN_SHARPENING * self._share
-        probabilities = np.exp(logs - logs.max(axis=-1, keepdims=True))
-        return probabilities / probabilities.sum(axis=-1, keepdims=True)
+        return probabilities if self._leaning is None else self._leaning.take_off(probabilities)
 
     def strangeness(self, frames: np.ndarray) -> float:
         """Return how unlike the recordings of the training a clip is, from 0 to 1.
@@ -420,10 +396,6 @@ def settle_pauses(segments: Sequence[Segment]) -> list[Segment]:
 
 def _nothing(labels: Iterable[str], warning: str) -> Prediction:
     return Prediction(None, 0.0, True, dict.fromkeys(labels, 0.0), warning)
-
-
-def _log(probabilities: np.ndarray) -> np.ndarray:
-    return np.log(np.maximum(probabilities, np.finfo(np.float32).tiny))
 
 
 def _pieces(waveform: np.ndarray, progress: Callable[[float], None] | None) -> Iterator[np.ndarray]:

@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import pandas as pd
 import tensorflow as tf
 from scipy.special import log_softmax, softmax
 
@@ -27,9 +26,10 @@ import dataset
 import familiarity
 import features
 import files
+import leaning
 import protocols
 import workers
-from classifier import QUIET, EmotionClassifier
+from classifier import EmotionClassifier
 from dataset import Dataset, Packed
 from evaluation import FoldResult
 from network import N_FEATURES
@@ -49,9 +49,6 @@ if TYPE_CHECKING:
     import keras
 
 PACKED = "frames.npy"  # what the trainings of a folder learn from
-# A network is surer of the clips that it learned from: of how it tells quiet ones from others, this
-# share is left for voices that it never heard (docs/experiments.md).
-UNHEARD_SHARE = 0.7
 WAITING = "Another command trains on these clips; this one goes on when that is done."
 
 
@@ -194,18 +191,10 @@ def train_final(job: Job, speaker_folds: Sequence[Finished], *, seed: int, jobs:
 
 
 def usual_answers(job: Job, ensemble: Ensemble) -> dict[str, list[float]]:
-    """Return what an ensemble usually says of voices: `EmotionClassifier.adapted_to`.
-
-    From what it says of the clips that it learned from. Each corpus counts the same, and in it each
-    emotion, by its speech where there is any.
-
-    Returns:
-        (emotions,) log-probabilities of `all` emotions and of the `quiet` ones; where there are
-        none of these, both are the same.
-    """
+    """Return what an ensemble says of the clips that it learned from: `leaning.usual`."""
     from tqdm import tqdm
 
-    table = job.dataset.table.iloc[ensemble.train].reset_index(drop=True)
+    table = job.dataset.table.iloc[ensemble.train]
     logits = [
         logits_of(
             member,
@@ -219,13 +208,8 @@ def usual_answers(job: Job, ensemble: Ensemble) -> dict[str, list[float]]:
         )
         for member in ensemble.members
     ]
-    logs = pd.DataFrame(log_softmax(np.mean(logits, axis=0) / ensemble.temperature, axis=1))
-    means = logs.groupby([table.corpus, table.emotion, table.channel != "speech"]).mean()
-    means = means.groupby(["corpus", "emotion"]).first()  # speech comes before song
-    usual = means.groupby("corpus").mean().mean()
-    quiet = means[means.index.isin(QUIET, level="emotion")].groupby("corpus").mean().mean()
-    quiet = usual + UNHEARD_SHARE * (quiet - usual).fillna(0.0)
-    return {"all": usual.round(4).tolist(), "quiet": quiet.round(4).tolist()}
+    logs = log_softmax(np.mean(logits, axis=0) / ensemble.temperature, axis=1)
+    return leaning.usual(logs, table)
 
 
 def discard_material(job: Job) -> None:

@@ -108,7 +108,7 @@ def write(
         normalisation: `mean` and `std` of the 264 features in training, which the network applies
             itself; mel and RMS in decibel.
         familiar: the recordings of each corpus (`familiarity.describe`).
-        usual: of `crossvalidation.usual_answers`.
+        usual: what it says of voices on average (`leaning.usual`).
         emotion_means: (emotions, 264) of `training.emotion_means`, in decibel as `normalisation`.
         table: the clips that it was trained on.
         records: metric records (`evaluation.records`).

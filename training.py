@@ -21,10 +21,10 @@ from keras import ops
 
 import network
 from augment import Babble, ColouredNoise, Microphone, Reverb, Speed, Telephone
-from classifier import QUIET
 from dataset import Dataset, Packed, Recipe, Sometimes
 from distort import amplify, mask
 from features import decibel, linear, mean_vector
+from leaning import QUIET
 from network import N_FEATURES
 
 # ---------------------------------------------------------------------------------------------

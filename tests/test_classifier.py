@@ -15,6 +15,7 @@ import classifier
 import corpora
 import features
 import gate
+import leaning
 import windows
 from audio import SAMPLE_RATE, AudioError
 from classifier import EmotionClassifier, Prediction, settle_pauses
@@ -152,8 +153,8 @@ def saying(probabilities: list[float], usual: dict[str, list[float]]) -> Emotion
 )
 def test_of_a_known_voice_the_leaning_is_taken_off(always, kind, monkeypatch) -> None:
     """Where all of it is taken off, what a network always says becomes what is usual."""
-    monkeypatch.setattr(classifier, "HALF_KNOWN_SECONDS", 0.0)
-    monkeypatch.setattr(classifier, "KNOWN_SHARPENING", 0.0)
+    monkeypatch.setattr(leaning, "HALF_KNOWN_SECONDS", 0.0)
+    monkeypatch.setattr(leaning, "SHARPENING", 0.0)
     usual = {"all": [0.3, 0.1, 0.3, 0.3], "quiet": [0.1, 0.4, 0.4, 0.1]}
     model = saying(always, usual)
     clip = speechlike(2.0, seed=1)
@@ -186,7 +187,7 @@ def test_a_known_voice_is_answered_more_surely(monkeypatch) -> None:
     adapted = model.adapted_to([as_wav(speechlike(9.0))])
     clip = speechlike(2.0, seed=1)
     assert adapted.classify_waveform(clip).confidence > model.classify_waveform(clip).confidence
-    monkeypatch.setattr(classifier, "KNOWN_SHARPENING", 0.0)
+    monkeypatch.setattr(leaning, "SHARPENING", 0.0)
     assert adapted.classify_waveform(clip).confidence == pytest.approx(0.4)
 
 
@@ -221,7 +222,8 @@ def test_of_a_long_reference_the_beginning_counts(monkeypatch) -> None:
         model.adapted_to([as_wav(sound)])
         for sound in (voice, np.concatenate([voice, 3 * speechlike(6, seed=1)]))
     )
-    np.testing.assert_array_equal(one._leaning, longer._leaning)
+    np.testing.assert_array_equal(one._leaning.logs, longer._leaning.logs)
+    assert one._leaning.share == longer._leaning.share
 
 
 def test_uncertain_where_the_answer_is_more_likely_wrong(tiny) -> None:

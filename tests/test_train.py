@@ -19,6 +19,7 @@ from conftest import NOISY, ROOT, TWO_EMOTIONS, extract, make_corpus
 import crossvalidation
 import dataset
 import download
+import leaning
 import model_folder
 import train
 import training
@@ -177,7 +178,7 @@ def test_what_is_usual_counts_corpora_and_emotions_alike(monkeypatch) -> None:
     odds = {name: (logs[0] - logs[1]) * 2.0 for name, logs in usual.items()}
     assert odds["all"] == pytest.approx(((2 + 5 + 8) / 3 + (10 + 10) / 2) / 2, abs=1e-3)
     quiet = ((5 + 8) / 2 + 10) / 2
-    expected = odds["all"] + crossvalidation.UNHEARD_SHARE * (quiet - odds["all"])
+    expected = odds["all"] + leaning.UNHEARD_SHARE * (quiet - odds["all"])
     assert odds["quiet"] == pytest.approx(expected, abs=1e-3)
     ensemble.train = np.array([0, 5])  # nobody is calm or neutral
     said = said[[0, 5]]
