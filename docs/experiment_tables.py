@@ -223,6 +223,55 @@ def vectors_table() -> str:
     return markdown(["of the 264 means", "speech", "and song"], rows)
 
 
+def flatter_table() -> str:
+    """Return what ends a training where the loss is flatter is worth, as a Markdown table."""
+    keys = ("speech", "both", "to_crema_d", "crema_d", "to_ravdess")
+    rows = [
+        [row["what"], str(row["draws"]), *(_maybe(row[key]) for key in keys)]
+        for row in _experiments()["flatter"]["rows"]
+    ]
+    head = ["training", "draws", "RAVDESS speech", "and song", "RAVDESS to CREMA-D"]
+    return markdown([*head, "CREMA-D", "CREMA-D to RAVDESS"], rows)
+
+
+def asked_otherwise_table() -> str:
+    """Return what other ways of asking the same networks are worth, as a Markdown table."""
+    keys = ("speech", "both", "to_crema_d", "crema_d", "to_ravdess")
+    rows = [
+        [row["what"], *(percent(row[key]) for key in keys)]
+        for row in _experiments()["asked_otherwise"]["rows"]
+    ]
+    head = ["asked", "RAVDESS speech", "and song", "RAVDESS to CREMA-D"]
+    return markdown([*head, "CREMA-D", "CREMA-D to RAVDESS"], rows)
+
+
+def members_table() -> str:
+    """Return what more networks in an ensemble are worth, as a Markdown table."""
+    rows = [
+        [str(row["members"]), percent(row["speech"]), percent(row["both"])]
+        for row in _experiments()["members"]["rows"]
+    ]
+    return markdown(["networks", "RAVDESS speech", "and song"], rows)
+
+
+def known_setting_table() -> str:
+    """Return what clips of many voices of one corpus are worth, as a Markdown table."""
+    rows = [
+        [str(row["clips"]), *(_spread(row[key]) for key in ("to_crema_d", "to_ravdess"))]
+        for row in _experiments()["known_setting"]["rows"]
+    ]
+    return markdown(["clips heard", "RAVDESS to CREMA-D", "CREMA-D to RAVDESS"], rows)
+
+
+def vector_network_table() -> str:
+    """Return what other trainings of `vector` are worth, as a Markdown table."""
+    rows = [
+        [row["what"], percent(row["speech"]), percent(row["both"])]
+        for row in _experiments()["vector_network"]["rows"]
+    ]
+    return markdown(["training", "speech", "and song"], rows)
+
+
 def random_split_table() -> str:
     """Return what costs the recipe accuracy on voices it knows, as a Markdown table."""
     rows = [
@@ -234,6 +283,10 @@ def random_split_table() -> str:
 
 def _experiments() -> dict[str, Any]:
     return json.loads(_RESULTS.read_text("utf-8"))
+
+
+def _spread(pair: Sequence[float | None]) -> str:
+    return " ± ".join(percent(value) for value in pair if value is not None)
 
 
 def _gain(pair: Sequence[float] | None) -> str:
@@ -266,4 +319,9 @@ TABLES: dict[str, Callable[[], str]] = {
     "one_sided": one_sided_table,
     "elsewhere": elsewhere_table,
     "vectors": vectors_table,
+    "vector_network": vector_network_table,
+    "flatter": flatter_table,
+    "asked_otherwise": asked_otherwise_table,
+    "members": members_table,
+    "known_setting": known_setting_table,
 }
