@@ -9,17 +9,27 @@ from model_card import markdown, percent
 
 _RESULTS = Path(__file__).parent.parent / "results" / "experiments.json"
 
+#: Columns of several tables, as `_table` takes them.
+_HOME = {"RAVDESS speech": "speech", "and song": "both"}
+_ACROSS = {
+    "RAVDESS to CREMA-D": "to_crema_d",
+    "CREMA-D": "crema_d",
+    "CREMA-D to RAVDESS": "to_ravdess",
+}
+
 
 def recipes_table() -> str:
     """Return what was tried on inner validation, as a Markdown table."""
-    rows = [
-        [
-            row["what"],
-            *(_maybe(row[key]) for key in ("speech", "both", "known_voice", "to_crema_d")),
-        ]
-        for row in _experiments()["rows"]
-    ]
-    return markdown(["network and recipe", "speech", "both", "known voice", "to CREMA-D"], rows)
+    return _table(
+        "rows",
+        {
+            "network and recipe": "what",
+            "speech": "speech",
+            "both": "both",
+            "known voice": "known_voice",
+            "to CREMA-D": "to_crema_d",
+        },
+    )
 
 
 def ablation_table(network: str) -> str:
@@ -122,13 +132,18 @@ def designs_table() -> str:
 
 def changes_table() -> str:
     """Return what changes of features at each meeting are worth, as a Markdown table."""
-    keys = ("speech", "both", "crema_d", "to_crema_d", "to_ravdess", "known")
-    rows = [
-        [row["what"], *(_maybe(row[key]) for key in keys)]
-        for row in _experiments()["changed_at_each_meeting"]["rows"]
-    ]
-    head = ["network and recipe", "RAVDESS speech", "and song", "CREMA-D", "RAVDESS to CREMA-D"]
-    return markdown([*head, "CREMA-D to RAVDESS", "known voices"], rows)
+    return _table(
+        "changed_at_each_meeting",
+        {
+            "network and recipe": "what",
+            "RAVDESS speech": "speech",
+            "and song": "both",
+            "CREMA-D": "crema_d",
+            "RAVDESS to CREMA-D": "to_crema_d",
+            "CREMA-D to RAVDESS": "to_ravdess",
+            "known voices": "known",
+        },
+    )
 
 
 def asked_limits_table() -> str:
@@ -216,42 +231,22 @@ def elsewhere_table() -> str:
 
 def vectors_table() -> str:
     """Return what other classifiers make of the means of a clip, as a Markdown table."""
-    rows = [
-        [row["what"], percent(row["speech"]), percent(row["both"])]
-        for row in _experiments()["vectors"]["rows"]
-    ]
-    return markdown(["of the 264 means", "speech", "and song"], rows)
+    return _table("vectors", {"of the 264 means": "what", "speech": "speech", "and song": "both"})
 
 
 def flatter_table() -> str:
     """Return what ends a training where the loss is flatter is worth, as a Markdown table."""
-    keys = ("speech", "both", "to_crema_d", "crema_d", "to_ravdess")
-    rows = [
-        [row["what"], str(row["draws"]), *(_maybe(row[key]) for key in keys)]
-        for row in _experiments()["flatter"]["rows"]
-    ]
-    head = ["training", "draws", "RAVDESS speech", "and song", "RAVDESS to CREMA-D"]
-    return markdown([*head, "CREMA-D", "CREMA-D to RAVDESS"], rows)
+    return _table("flatter", {"training": "what", "draws": "draws", **_HOME, **_ACROSS})
 
 
 def asked_otherwise_table() -> str:
     """Return what other ways of asking the same networks are worth, as a Markdown table."""
-    keys = ("speech", "both", "to_crema_d", "crema_d", "to_ravdess")
-    rows = [
-        [row["what"], *(percent(row[key]) for key in keys)]
-        for row in _experiments()["asked_otherwise"]["rows"]
-    ]
-    head = ["asked", "RAVDESS speech", "and song", "RAVDESS to CREMA-D"]
-    return markdown([*head, "CREMA-D", "CREMA-D to RAVDESS"], rows)
+    return _table("asked_otherwise", {"asked": "what", **_HOME, **_ACROSS})
 
 
 def members_table() -> str:
     """Return what more networks in an ensemble are worth, as a Markdown table."""
-    rows = [
-        [str(row["members"]), percent(row["speech"]), percent(row["both"])]
-        for row in _experiments()["members"]["rows"]
-    ]
-    return markdown(["networks", "RAVDESS speech", "and song"], rows)
+    return _table("members", {"networks": "members", **_HOME})
 
 
 def known_setting_table() -> str:
@@ -265,24 +260,32 @@ def known_setting_table() -> str:
 
 def vector_network_table() -> str:
     """Return what other trainings of `vector` are worth, as a Markdown table."""
-    rows = [
-        [row["what"], percent(row["speech"]), percent(row["both"])]
-        for row in _experiments()["vector_network"]["rows"]
-    ]
-    return markdown(["training", "speech", "and song"], rows)
+    return _table("vector_network", {"training": "what", "speech": "speech", "and song": "both"})
 
 
 def random_split_table() -> str:
     """Return what costs the recipe accuracy on voices it knows, as a Markdown table."""
-    rows = [
-        [row["what"], percent(row["speech"]), percent(row["both"])]
-        for row in _experiments()["random_split"]["rows"]
-    ]
-    return markdown(["network and recipe", "RAVDESS speech", "and song"], rows)
+    return _table("random_split", {"network and recipe": "what", **_HOME})
 
 
 def _experiments() -> dict[str, Any]:
     return json.loads(_RESULTS.read_text("utf-8"))
+
+
+def _table(name: str, columns: dict[str, str]) -> str:
+    """Return rows of the results as a Markdown table: shares in per cent, all else as it is.
+
+    Args:
+        name: of the rows in the results file.
+        columns: what each column holds, by its head.
+    """
+    found = _experiments()[name]
+    rows = found if isinstance(found, list) else found["rows"]
+
+    def cell(value: str | float | None) -> str:
+        return str(value) if isinstance(value, str | int) else _maybe(value)
+
+    return markdown(list(columns), [[cell(row[key]) for key in columns.values()] for row in rows])
 
 
 def _spread(pair: Sequence[float | None]) -> str:
