@@ -280,3 +280,10 @@ def uploader(page: Any) -> Any:
 def upload(page: Any, *files: Path) -> None:
     """Bring recordings to the page."""
     uploader(page).locator("input[type=file]").set_input_files([str(file) for file in files])
+
+
+def unfold(place: Any, label: str) -> None:
+    """Open an expander, and wait until it stands open: a click while it grows may miss."""
+    place.get_by_text(label, exact=True).click()
+    grown = "() => document.getAnimations().every(one => !(one.effect.target.closest('details')))"
+    getattr(place, "page", place).wait_for_function(grown)

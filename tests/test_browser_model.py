@@ -2,7 +2,7 @@
 
 import json
 
-from conftest import ROOT, upload
+from conftest import ROOT, unfold, upload
 from playwright.sync_api import Locator, Page, expect
 
 from model_folder import MANIFEST
@@ -62,7 +62,7 @@ def test_the_models_and_their_figures(page) -> None:
         expect_charts(main, 3 + len(records))
     assert shown["frames"] != shown["vector"]
 
-    main.get_by_text(Model.ALL_TESTS).click()
+    unfold(main, Model.ALL_TESTS)
     expect_charts(main, 4 + len(records))
     expect_nothing_beside_a_phone(page)
     expect_brightness(page, "dark")
@@ -76,7 +76,7 @@ def test_the_models_and_their_figures(page) -> None:
 def test_what_decided_and_the_numbers(page, microphone) -> None:
     upload(page, microphone)
     main = page.get_by_test_id("stMain")
-    main.get_by_text(Recording.NUMBERS).click()
+    unfold(main, Recording.NUMBERS)
     moments, numbers = main.locator(".st-key-moments"), main.locator(".st-key-features")
     expect_charts(moments, 1)
     expect(moments).to_contain_text("Zeiler and Fergus")

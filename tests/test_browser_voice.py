@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from conftest import ROOT, make_corpus, upload
+from conftest import ROOT, make_corpus, unfold, upload
 from playwright.sync_api import Page, expect
 
 import audio
@@ -98,7 +98,7 @@ def test_a_recorded_voice_adapts_the_answers_until_it_is_switched_off(page, clip
     expect(sure).to_contain_text(percent(alone.confidence), ignore_case=True)
     without = sure.inner_text()
 
-    page.get_by_text("My voice", exact=True).click()
+    unfold(page, "My voice")
     voice = page.locator(".st-key-voice")
     voice.get_by_role("button", name="Record").click()
     page.wait_for_timeout(14_000)
@@ -118,8 +118,8 @@ def test_a_recorded_voice_adapts_the_answers_until_it_is_switched_off(page, clip
     open_view(page, "Teach it")
     open_view(page, "Listen", title="Which emotion is in this voice?")
     expect(voice).to_contain_text("Your voice is known")
-    expect(sure).to_have_text(adapted)  # drawn anew: nothing moves under the pointer any more
-    page.get_by_text("My voice", exact=True).click()
+    expect(sure).to_have_text(adapted)
+    unfold(page, "My voice")
     voice.get_by_role("button", name="Forget my voice").click()
     expect(voice.get_by_role("button", name="Record")).to_be_visible()
     expect(sure).to_have_text(without)
@@ -129,7 +129,7 @@ def test_a_recorded_voice_adapts_the_answers_until_it_is_switched_off(page, clip
 def test_a_model_is_taught_and_leaving_in_mid_training_loses_nothing(page, server, clip, place):
     upload(page, clip)
     main = page.get_by_test_id("stMain")
-    main.get_by_text("This was …").click()
+    unfold(main, "This was …")
     offer = main.get_by_test_id("stForm")
     offer.get_by_text("calm", exact=True).click()
     offer.get_by_role("textbox").fill("Ann")
