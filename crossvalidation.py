@@ -1,10 +1,10 @@
 """The trainings of a protocol, side by side, each kept as soon as it is finished.
 
-A fold is an ensemble of trainings that differ in their seed. Each of them leaves one file: its
-weights, and what it said of the validation and test clips; one under way leaves its state after
-every epoch (`training.fit`). So a run that was stopped, killed or cut off goes on where it was. The
-names of these files hold a digest of the split, so that other folds or corrected speakers never
-meet results that are not theirs.
+A fold is an ensemble of trainings that differ in their seed and in the clips that they set aside.
+Each of them leaves one file: its weights, and what it said of these and of the test clips; one
+under way leaves its state after every epoch (`training.fit`). So a run that was stopped, killed or
+cut off goes on where it was. The names of these files hold a digest of the split, so that other
+folds or corrected speakers never meet results that are not theirs.
 """
 
 import contextlib
@@ -36,6 +36,7 @@ from network import N_FEATURES
 from progress import UNWATCHED, Progress
 from training import (
     MEMBERS,
+    TOGETHER,
     Member,
     assemble,
     clip_inputs,
@@ -82,12 +83,12 @@ class Job:
 
 @dataclass(frozen=True)
 class Ensemble:
-    """The members that were trained on the same clips, and what they say.
+    """The members of an ensemble, and what they say.
 
     Attributes:
-        train: row numbers of these clips.
+        train: row numbers of the clips that one of them or more learned from.
         files: of the members.
-        temperature: fitted on the validation clips.
+        temperature: fitted on the clips that they set aside.
         familiar: the recordings of each corpus that it learned from (`familiarity.describe`).
     """
 
@@ -121,7 +122,7 @@ class Ensemble:
 
     def normalisation(self) -> dict[str, list[float]]:
         """Return mean and deviation of the 264 features, as a manifest has them."""
-        first = self.members[0]  # the others have the same: they learned from the same clips
+        first = self.members[0]  # the others are scaled by the same clips
         return {name: getattr(first, name).tolist() for name in ("mean", "std")}
 
 
@@ -147,21 +148,23 @@ def run(job: Job, protocol: str, *, folds: int, seeds: Sequence[int], jobs: int)
         protocols.ProtocolError: the clips do not allow the protocol.
     """
     table = job.dataset.table
-    asked = [
-        (seed, split, _tasks(job, split.train, split.validation, split.test, seed))
-        for seed in seeds
-        for split in protocols.splits(table, protocol, folds=folds, seed=seed)
-    ]
-    _work(job, [task for _, _, tasks in asked for task in tasks], title=protocol, jobs=jobs)
+    asked = []
+    for seed in seeds:
+        drawn = [
+            protocols.splits(table, protocol, folds=folds, seed=seed, member=member)
+            for member in range(MEMBERS[job.kind])
+        ]
+        asked += [(seed, _tasks(job, splits, seed)) for splits in zip(*drawn, strict=True)]
+    _work(job, [task for _, tasks in asked for task in tasks], title=protocol, jobs=jobs)
     finished = []
-    for seed, split, tasks in asked:
+    for seed, tasks in asked:
+        name, test = tasks[0].split.name, tasks[0].split.test
         said = [_read(task.file) for task in tasks]
-        temperature = _temperature(job, said, split.train, split.validation)
-        familiar = _familiar(job, split.train)
-        strange = familiarity.strangeness(job.cepstral_means[split.test], familiar)
-        probabilities = softmax(_mean(said, "test") / temperature, axis=1)
-        result = FoldResult(split.name, seed, split.test, familiarity.doubt(probabilities, strange))
-        ensemble = Ensemble(split.train, [task.file for task in tasks], temperature, familiar)
+        ensemble = _ensemble(job, tasks, _temperature(job, tasks, said))
+        logits = np.mean([member["test"] for member in said], axis=0)
+        strange = familiarity.strangeness(job.cepstral_means[test], ensemble.familiar)
+        probabilities = softmax(logits / ensemble.temperature, axis=1)
+        result = FoldResult(name, seed, test, familiarity.doubt(probabilities, strange))
         finished.append(Finished(result, ensemble))
     return finished
 
@@ -171,23 +174,23 @@ def train_final(job: Job, speaker_folds: Sequence[Finished], *, seed: int, jobs:
 
     After an evaluation on speaker folds it learns from every clip, and has the geometric mean of
     the folds' temperatures, which were fitted on validation speakers. Without one, some speakers
-    (or where there is but one, some clips) are set aside to fit it on.
+    (or where there is but one, some clips) are set aside by all members to fit it on.
     """
     table = job.dataset.table
     rows = np.arange(len(table))
-    validation = None
+    validation = nothing = rows[:0]
     if not speaker_folds:
         by_speaker = table.speaker.nunique() > 1
         rows, validation = protocols.carve_validation(table, rows, by_speaker=by_speaker, seed=seed)
-    tasks = _tasks(job, rows, validation, None, seed)
-    _work(job, tasks, title="the model", jobs=jobs)
-    if validation is None:
+    split = protocols.Split("the model", rows, validation, nothing)
+    tasks = _tasks(job, [split] * MEMBERS[job.kind], seed)
+    _work(job, tasks, title=split.name, jobs=jobs)
+    if speaker_folds:
         logs = [math.log(fold.ensemble.temperature) for fold in speaker_folds]
         temperature = math.exp(float(np.mean(logs)))
     else:
-        said = [_read(task.file) for task in tasks]
-        temperature = _temperature(job, said, rows, validation)
-    return Ensemble(rows, [task.file for task in tasks], temperature, _familiar(job, rows))
+        temperature = _temperature(job, tasks, [_read(task.file) for task in tasks])
+    return _ensemble(job, tasks, temperature)
 
 
 def usual_answers(job: Job, ensemble: Ensemble) -> dict[str, list[float]]:
@@ -218,38 +221,41 @@ def discard_material(job: Job) -> None:
         (job.folder / PACKED).unlink(missing_ok=True)
 
 
-def _familiar(job: Job, rows: np.ndarray) -> list[dict[str, Any]]:
-    """Return what the recordings are like that a network learns from, corpus by corpus."""
+def _ensemble(job: Job, tasks: Sequence["_Task"], temperature: float) -> Ensemble:
+    """Return the ensemble of finished trainings, with what its clips' recordings are like."""
+    rows = np.unique(np.concatenate([task.split.train for task in tasks]))
     corpus = job.dataset.table.corpus.to_numpy()[rows]
     means = job.cepstral_means[rows]
-    return [familiarity.describe(means[corpus == name]) for name in np.unique(corpus)]
+    familiar = [familiarity.describe(means[corpus == name]) for name in np.unique(corpus)]
+    return Ensemble(rows, [task.file for task in tasks], temperature, familiar)
 
 
 def _temperature(
-    job: Job, said: Sequence[dict[str, np.ndarray]], train: np.ndarray, validation: np.ndarray
+    job: Job, tasks: Sequence["_Task"], said: Sequence[dict[str, np.ndarray]]
 ) -> float:
-    """Return the ensemble's temperature: the geometric mean of those that suit each corpus.
+    """Return an ensemble's temperature, from those that suit its members and each corpus.
 
-    They are fitted on its validation clips, of speech where there are any: emotions are clearer in
-    song, and a temperature that suits both promises too much of speech, which is what people bring.
+    They are fitted on the clips that a member set aside, of speech where there are any: emotions
+    are clearer in song, and a temperature that suits both promises too much of speech, which is
+    what people bring. Their geometric mean is the members' own; the ensemble's is lower.
     """
-    table = job.dataset.table.iloc[validation]
-    targets = label_targets(job.dataset.table, job.emotions, train)[validation]
-    logits = _mean(said, "validation")
-    spoken = (table.channel == "speech").to_numpy()
     logs = []
-    for rows in table.groupby("corpus").indices.values():
-        judged = rows[spoken[rows]] if spoken[rows].any() else rows
-        logs.append(math.log(fit_temperature(logits[judged], targets[judged])))
-    return math.exp(float(np.mean(logs)))
+    for task, answers in zip(tasks, said, strict=True):
+        aside = task.split.validation
+        table = job.dataset.table.iloc[aside]
+        targets = label_targets(job.dataset.table, job.emotions, task.split.train)[aside]
+        spoken = (table.channel == "speech").to_numpy()
+        for rows in table.groupby("corpus").indices.values():
+            judged = rows[spoken[rows]] if spoken[rows].any() else rows
+            logits = answers["validation"][judged]
+            logs.append(math.log(fit_temperature(logits, targets[judged])))
+    return TOGETHER[job.kind] * math.exp(float(np.mean(logs)))
 
 
 class _Task(NamedTuple):
-    """One training: the clips it learns, watches and is tested on, and the file it leaves."""
+    """One training: the clips it learns, sets aside and is tested on, and the file it leaves."""
 
-    train: np.ndarray
-    validation: np.ndarray | None
-    test: np.ndarray | None
+    split: protocols.Split
     seed: int
     epochs: int
     file: Path
@@ -277,32 +283,23 @@ class _Task(NamedTuple):
         self.epoch.unlink(missing_ok=True)
 
 
-def _tasks(
-    job: Job,
-    train: np.ndarray,
-    validation: np.ndarray | None,
-    test: np.ndarray | None,
-    seed: int,
-) -> list[_Task]:
-    digest = _digest(train, validation, test)
+def _tasks(job: Job, splits: Sequence[protocols.Split], seed: int) -> list[_Task]:
+    """Return the trainings of an ensemble, a split for each."""
     return [
         _Task(
-            train,
-            validation,
-            test,
+            split,
             100 * seed + member,
             job.epochs,
-            job.folder / f"{digest}-{seed}-{member}.npz",
+            job.folder / f"{_digest(split)}-{seed}-{member}.npz",
         )
-        for member in range(MEMBERS[job.kind])
+        for member, split in enumerate(splits)
     ]
 
 
-def _digest(*parts: np.ndarray | None) -> str:
+def _digest(split: protocols.Split) -> str:
     digest = hashlib.sha256()
-    for part in parts:
-        digest.update(b"none" if part is None else np.asarray(part, dtype=np.int64).tobytes())
-        digest.update(b"|")
+    for part in (split.train, split.validation, split.test):
+        digest.update(part.astype(np.int64).tobytes() + b"|")
     return digest.hexdigest()[:12]
 
 
@@ -375,7 +372,8 @@ def _train(job: Job, packed: Path, task: _Task) -> None:
                 job.kind,
                 job.dataset.table,
                 Packed.open(packed),
-                task.train,
+                task.split.train,
+                scaled_by=np.union1d(task.split.train, task.split.validation),
                 emotions=job.emotions,
                 seed=task.seed,
                 epochs=task.epochs,
@@ -386,8 +384,8 @@ def _train(job: Job, packed: Path, task: _Task) -> None:
         raise MemoryError(error.message) from None
     said = {
         name: logits_of(member, clip_inputs(job.kind, job.dataset, rows))
-        for name, rows in (("validation", task.validation), ("test", task.test))
-        if rows is not None
+        for name, rows in (("validation", task.split.validation), ("test", task.split.test))
+        if len(rows)
     }
     weights = {f"weight_{number}": weight for number, weight in enumerate(member.weights)}
     with files.whole(task.file) as part, part.open("wb") as stream:
@@ -416,8 +414,3 @@ def _read_member(file: Path) -> Member:
         stored["std"],
         [stored[f"weight_{number}"] for number in range(count)],
     )
-
-
-def _mean(said: Sequence[dict[str, np.ndarray]], name: str) -> np.ndarray:
-    """Return the mean logits of an ensemble's members."""
-    return np.mean([member[name] for member in said], axis=0)

@@ -7,7 +7,8 @@ speaker       voices nobody trained on: folds follow speakers;
 cross-corpus  voices, sentences, rooms and microphones nobody trained on: folds follow corpora.
 
 In each, the validation clips come out of the training clips (in the latter two: out of the
-training speakers), and nothing is fitted, stopped or chosen on test clips.
+training speakers), and nothing is fitted, stopped or chosen on test clips. The members of an
+ensemble set others aside, so that together they learn from every clip that is not tested.
 """
 
 from dataclasses import dataclass
@@ -56,7 +57,9 @@ class Split:
     test: np.ndarray
 
 
-def splits(table: pd.DataFrame, protocol: str, *, folds: int, seed: int) -> list[Split]:
+def splits(
+    table: pd.DataFrame, protocol: str, *, folds: int, seed: int, member: int = 0
+) -> list[Split]:
     """Return the splits of a protocol.
 
     Args:
@@ -65,6 +68,7 @@ def splits(table: pd.DataFrame, protocol: str, *, folds: int, seed: int) -> list
         folds: number of speaker folds; the other protocols know their own number. RAVDESS is cut
             into its published `RAVDESS_FOLDS`, CREMA-D with `CREMA_D_FOLDS` into fixed ones.
         seed: of everything else that is drawn.
+        member: of an ensemble, from 0: all are tested on the same clips, and validate on others.
 
     Raises:
         ProtocolError: too few clips, speakers or corpora.
@@ -98,7 +102,7 @@ def splits(table: pd.DataFrame, protocol: str, *, folds: int, seed: int) -> list
             )
         rest = np.setdiff1d(np.arange(len(table)), test)
         # Each fold draws its own: the temperature of the model that is kept comes from all of them.
-        draw = seed + 1000 * number
+        draw = seed + 1000 * number + 100_000 * member
         train, validation = carve_validation(table, rest, by_speaker=by_speaker, seed=draw)
         result.append(Split(name, train, validation, test))
     for split in result:

@@ -41,11 +41,13 @@ _COPY: Recipe = (
 RECIPES: tuple[Recipe, ...] = ((), *[_COPY] * 8)
 EPOCHS = {"frames": 40, "vector": 40}
 MEMBERS = {"frames": 2, "vector": 1}  # of the ensemble
+# Together they are right more often than each: their temperature as a part of the mean of theirs.
+TOGETHER = {"frames": 0.95, "vector": 1.0}
 
 BATCH = 32
 LEARNING_RATE = {"frames": 3e-3, "vector": 1e-3}  # peak of a cosine schedule
 WARMUP_EPOCHS = 2
-WEIGHT_DECAY = 1e-4
+WEIGHT_DECAY = 0.2  # decoupled (Loshchilov & Hutter, ICLR 2019)
 EMA_MOMENTUM = 0.998
 LABEL_SMOOTHING = 0.05
 CROP_FRAMES = 96  # 2.2 s: longer clips are cut at random, shorter ones padded
@@ -111,6 +113,7 @@ def fit(
     packed: Packed,
     train: np.ndarray,
     *,
+    scaled_by: np.ndarray,
     emotions: Sequence[str],
     seed: int,
     epochs: int,
@@ -124,6 +127,8 @@ def fit(
         table: the clips, as in `Dataset.table`.
         packed: their frames in all copies of `RECIPES`.
         train: row numbers of the clips to learn, in all their copies.
+        scaled_by: row numbers of the clips whose mean and deviation standardise the features,
+            `train` among them: the same for all members of an ensemble.
         emotions: in label order.
         seed: of weights, batches and everything else drawn.
         epochs: passes over as many clips as there are.
@@ -133,7 +138,7 @@ def fit(
     keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()
     targets = label_targets(table, emotions, train)
-    material = _Material(kind, table, packed, train)
+    material = _Material(kind, table, packed, train, scaled_by)
     body = _BODIES[kind](len(emotions))
     steps = max(1, len(train) // BATCH)
     schedule = keras.optimizers.schedules.CosineDecay(
@@ -295,11 +300,19 @@ class _Material:
     """What a training learns from: clips, their statistics, and batches of them.
 
     Attributes:
-        mean, std: (264,) of the training clips, in decibel.
-        quiet: (264,) mean of the calm and neutral speech among them, or `mean` where there is none.
+        mean, std: (264,) of the clips that it is scaled by, in decibel.
+        quiet: (264,) mean of the calm and neutral speech that is learned, or `mean` where there is
+            none.
     """
 
-    def __init__(self, kind: str, table: pd.DataFrame, packed: Packed, train: np.ndarray) -> None:
+    def __init__(
+        self,
+        kind: str,
+        table: pd.DataFrame,
+        packed: Packed,
+        train: np.ndarray,
+        scaled_by: np.ndarray,
+    ) -> None:
         self._kind = kind
         self._packed = packed
         self._train = train
@@ -308,7 +321,7 @@ class _Material:
         squares = np.zeros(N_FEATURES)
         self._sums = np.zeros((len(table), N_FEATURES))
         self._lengths = np.zeros(len(table))
-        for row in train:
+        for row in scaled_by:
             frames = packed.clip(0, row).astype(np.float64)
             self._sums[row] = frames.sum(axis=0)
             squares += np.square(frames).sum(axis=0)
@@ -318,7 +331,7 @@ class _Material:
         self.mean = mean.astype(np.float32)
         self.std = np.sqrt(variance).astype(np.float32)
         if kind == "vector":
-            self._average()
+            self._average(scaled_by)
         is_quiet = (table.emotion.isin(QUIET) & (table.channel == "speech")).to_numpy()
         self._clips_of = {}
         for voice in np.unique(self._voice[train]):
@@ -350,7 +363,7 @@ class _Material:
     def _draw(self, row: int, rng: np.random.Generator) -> np.ndarray:
         copy = int(rng.integers(len(self._packed.starts)))
         if self._kind == "vector":
-            vector = self._vectors[copy, np.searchsorted(self._train, row)]
+            vector = self._vectors[copy, self._place[row]]
             return self._standardise(vector)[:, np.newaxis]
         clip = self._packed.clip(copy, row)
         start = rng.integers(max(1, len(clip) - CROP_FRAMES + 1))
@@ -388,26 +401,27 @@ class _Material:
         mean = self._sums[heard].sum(axis=0) / self._lengths[heard].sum()
         return (mean - usual).astype(np.float32)
 
-    def _average(self) -> None:
+    def _average(self, rows: np.ndarray) -> None:
         """Take the mean of each clip in each copy, and make mean and spread those of clips.
 
         The mean of a delta over a clip is next to zero, and its spread from clip to clip is chance:
         no feature is blown up by more than ten times over its spread from frame to frame.
         """
         packed = self._packed
+        self._place = {row: place for place, row in enumerate(rows)}
         self._vectors = np.array(
             [
                 [
                     decibel(mean_vector(linear(packed.clip(copy, row)))[np.newaxis])[0]
-                    for row in self._train
+                    for row in rows
                 ]
                 for copy in range(len(packed.starts))
             ]
         )
         self.mean = self._vectors[0].mean(axis=0)
         self.std = np.maximum(self._vectors[0].std(axis=0), self.std / 10)
-        self._sums[self._train] = self._vectors[0]
-        self._lengths[self._train] = 1
+        self._sums[rows] = self._vectors[0]
+        self._lengths[rows] = 1
 
 
 def _draw_rows(parts: Sequence[np.ndarray], rng: np.random.Generator) -> np.ndarray:

@@ -85,7 +85,7 @@ def extract_and_train(table: Any, folder: Path) -> list[dict[str, Any]]:
     (split,) = protocols.splits(extracted.table, "random", folds=0, seed=0)
     targets = training.label_targets(extracted.table, emotions, split.train)
     packed = dataset.Packed.open(folder / "frames.npy")
-    material = training._Material("frames", extracted.table, packed, split.train)
+    material = training._Material("frames", extracted.table, packed, split.train, split.train)
     drawn = speed.compare([lambda _: list(material.batches(targets, [0, 0]))], [None])
     return [
         *rows,

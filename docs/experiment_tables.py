@@ -249,6 +249,20 @@ def members_table() -> str:
     return _table("members", {"networks": "members", **_HOME})
 
 
+def together_table() -> str:
+    """Return the temperatures of networks and of ensembles of two, as a Markdown table."""
+    rows = [
+        [
+            row["what"],
+            f"{row['each']:.2f}",
+            f"{row['together']:.2f}",
+            " ± ".join(f"{value:.2f}" for value in row["ratio"]),
+        ]
+        for row in _experiments()["together"]["rows"]
+    ]
+    return markdown(["networks", "each", "together", "ratio"], rows)
+
+
 def known_setting_table() -> str:
     """Return what clips of many voices of one corpus are worth, as a Markdown table."""
     rows = [
@@ -326,5 +340,6 @@ TABLES: dict[str, Callable[[], str]] = {
     "flatter": flatter_table,
     "asked_otherwise": asked_otherwise_table,
     "members": members_table,
+    "together": together_table,
     "known_setting": known_setting_table,
 }

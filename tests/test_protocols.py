@@ -32,10 +32,16 @@ def assert_no_leak(table: pd.DataFrame, split: protocols.Split, *, by_speaker: b
 
 
 @settings(max_examples=25)
-@given(st.integers(4, 30), st.integers(8, 20), st.integers(2, 4), st.integers(0, 1000))
-def test_speaker_folds_never_share_a_voice(speakers, clips, folds, seed) -> None:
+@given(
+    st.integers(4, 30),
+    st.integers(8, 20),
+    st.integers(2, 4),
+    st.integers(0, 1000),
+    st.integers(0, 3),
+)
+def test_speaker_folds_never_share_a_voice(speakers, clips, folds, seed, member) -> None:
     table = make_table(speakers, clips)
-    made = protocols.splits(table, "speaker", folds=folds, seed=seed)
+    made = protocols.splits(table, "speaker", folds=folds, seed=seed, member=member)
     assert len(made) == folds
     for split in made:
         assert_no_leak(table, split, by_speaker=True)
@@ -44,10 +50,10 @@ def test_speaker_folds_never_share_a_voice(speakers, clips, folds, seed) -> None
 
 
 @settings(max_examples=15)
-@given(st.integers(4, 20), st.integers(24, 40), st.integers(0, 1000))
-def test_a_random_split_shares_voices_but_no_clip(speakers, clips, seed) -> None:
+@given(st.integers(4, 20), st.integers(24, 40), st.integers(0, 1000), st.integers(0, 3))
+def test_a_random_split_shares_voices_but_no_clip(speakers, clips, seed, member) -> None:
     table = make_table(speakers, clips)
-    (split,) = protocols.splits(table, "random", folds=5, seed=seed)
+    (split,) = protocols.splits(table, "random", folds=5, seed=seed, member=member)
     assert_no_leak(table, split, by_speaker=False)
     assert len(split.test) == pytest.approx(0.2 * len(table), abs=1)
     share = table.emotion.iloc[split.test].value_counts(normalize=True)
@@ -111,6 +117,18 @@ def test_folds_draw_other_validation_speakers() -> None:
         voices = np.union1d(trained, aside)
         places.add(tuple(np.searchsorted(voices, aside.unique())))
     assert len(places) == 3
+
+
+@pytest.mark.parametrize("protocol", ["random", "speaker", "cross-corpus"])
+def test_members_are_tested_on_the_same_clips_and_validate_on_others(protocol) -> None:
+    table = pd.concat([make_table(40, 8, "one"), make_table(40, 8, "two")], ignore_index=True)
+    first, second = (
+        protocols.splits(table, protocol, folds=3, seed=0, member=member) for member in (0, 1)
+    )
+    for one, other in zip(first, second, strict=True):
+        assert one.name == other.name
+        np.testing.assert_array_equal(one.test, other.test)
+        assert len(np.setdiff1d(one.validation, other.validation)) > len(one.validation) / 2
 
 
 def test_seeds_draw_other_validation_speakers() -> None:

@@ -21,6 +21,7 @@ import dataset
 import download
 import leaning
 import model_folder
+import protocols
 import train
 import training
 from audio import SAMPLE_RATE
@@ -196,11 +197,15 @@ def test_each_corpus_has_its_say_in_the_temperature_by_its_speech() -> None:
     sure = np.where(corpus == "small", 9.0, 1.0)
     sure[:300] = 100.0
     job = SimpleNamespace(
-        dataset=SimpleNamespace(table=pd.concat([table, table])), emotions=TWO_EMOTIONS
+        kind="frames",
+        dataset=SimpleNamespace(table=pd.concat([table, table])),
+        emotions=TWO_EMOTIONS,
     )
-    said = [{"validation": logits * sure[:, np.newaxis]}]
-    found = crossvalidation._temperature(job, said, np.arange(2600), np.arange(2600, 5200))
-    assert found == pytest.approx(3.0, rel=0.15)
+    said = [{"validation": logits * sure[:, np.newaxis] * factor} for factor in (0.5, 2.0)]
+    rows = np.arange(5200)
+    split = protocols.Split("one", rows[:2600], rows[2600:], rows[:0])
+    found = crossvalidation._temperature(job, [SimpleNamespace(split=split)] * 2, said)
+    assert found == pytest.approx(training.TOGETHER["frames"] * 3.0, rel=0.15)
 
 
 @pytest.mark.parametrize(

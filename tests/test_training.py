@@ -39,6 +39,7 @@ def weights_of(
         found.table,
         pack(found, state.with_suffix(".npy")),
         rows[8:],
+        scaled_by=rows[8:],
         emotions=TWO_EMOTIONS,
         seed=seed,
         epochs=3,
@@ -128,7 +129,7 @@ def test_a_voice_is_centred_by_how_it_differs_from_others(monkeypatch) -> None:
     ).assign(corpus="one")
     frames = np.repeat(table.level.to_numpy(np.float16), 10)[:, np.newaxis].repeat(264, axis=1)
     packed = dataset.Packed(frames, np.arange(0, len(frames) + 1, 10)[np.newaxis])
-    material = training._Material("frames", table, packed, np.arange(6))
+    material = training._Material("frames", table, packed, np.arange(6), np.arange(6))
     assert material.quiet == pytest.approx((1 + 3) / 2)  # calm speech and neutral speech
     monkeypatch.setattr(training, "CENTRE_CLIPS", 20_000)
     rng = np.random.default_rng(0)
@@ -141,7 +142,8 @@ def test_a_voice_is_centred_by_how_it_differs_from_others(monkeypatch) -> None:
 def test_without_quiet_speech_the_mean_stands_for_it(corpus, tmp_path) -> None:
     packed = pack(extract(corpus, tmp_path, [()]), tmp_path / "frames.npy")
     table = extract(corpus, tmp_path, [()]).table
-    material = training._Material("frames", table, packed, np.arange(len(table)))
+    rows = np.arange(len(table))
+    material = training._Material("frames", table, packed, rows, rows)
     np.testing.assert_array_equal(material.quiet, material.mean)
 
 
