@@ -64,14 +64,9 @@ def ravdess_table() -> str:
         # Its costs are chosen by speaker, which would sell it short on known voices.
         if record["train"] == "RAVDESS speech and song" and record["protocol"] == "speaker"
     ]
-    for file in ("ravdess-random.json", "ravdess-speaker6.json", "both-speaker6.json"):
+    for file in ("ravdess-random.json", "ravdess-speaker6.json"):
         result = json.loads((ROOT / "results" / file).read_text("utf-8"))
-        beside = ", CREMA-D learned beside" if len(result["corpora"]) > 1 else ""
-        found += [
-            (f"`{result['network']}`{beside}", record)
-            for record in result["metrics"]
-            if record["test"].startswith("RAVDESS")
-        ]
+        found += [(f"`{result['network']}`", record) for record in result["metrics"]]
     question = {1: "known voices (random 80/20)", 5: "unheard: Luna's 5 folds"}
     question[6] = "unheard: EmoBox's 6 folds"
     rows = [
