@@ -154,7 +154,9 @@ def run(job: Job, protocol: str, *, folds: int, seeds: Sequence[int], jobs: int)
             protocols.splits(table, protocol, folds=folds, seed=seed, member=member)
             for member in range(MEMBERS[job.kind])
         ]
-        asked += [(seed, _tasks(job, splits, seed)) for splits in zip(*drawn, strict=True)]
+        for splits in zip(*drawn, strict=True):
+            untested = np.union1d(splits[0].train, splits[0].validation)
+            asked.append((seed, _tasks(job, splits, seed, scaled_by=untested)))
     _work(job, [task for _, tasks in asked for task in tasks], title=protocol, jobs=jobs)
     finished = []
     for seed, tasks in asked:
@@ -183,7 +185,7 @@ def train_final(job: Job, speaker_folds: Sequence[Finished], *, seed: int, jobs:
         by_speaker = table.speaker.nunique() > 1
         rows, validation = protocols.carve_validation(table, rows, by_speaker=by_speaker, seed=seed)
     split = protocols.Split("the model", rows, validation, nothing)
-    tasks = _tasks(job, [split] * MEMBERS[job.kind], seed)
+    tasks = _tasks(job, [split] * MEMBERS[job.kind], seed, scaled_by=rows)
     _work(job, tasks, title=split.name, jobs=jobs)
     if speaker_folds:
         logs = [math.log(fold.ensemble.temperature) for fold in speaker_folds]
@@ -253,9 +255,14 @@ def _temperature(
 
 
 class _Task(NamedTuple):
-    """One training: the clips it learns, sets aside and is tested on, and the file it leaves."""
+    """One training: the clips it learns, sets aside and is tested on, and the file it leaves.
+
+    Attributes:
+        scaled_by: row numbers of the clips that standardise the features, of all members the same.
+    """
 
     split: protocols.Split
+    scaled_by: np.ndarray
     seed: int
     epochs: int
     file: Path
@@ -283,11 +290,14 @@ class _Task(NamedTuple):
         self.epoch.unlink(missing_ok=True)
 
 
-def _tasks(job: Job, splits: Sequence[protocols.Split], seed: int) -> list[_Task]:
+def _tasks(
+    job: Job, splits: Sequence[protocols.Split], seed: int, *, scaled_by: np.ndarray
+) -> list[_Task]:
     """Return the trainings of an ensemble, a split for each."""
     return [
         _Task(
             split,
+            scaled_by,
             100 * seed + member,
             job.epochs,
             job.folder / f"{_digest(split)}-{seed}-{member}.npz",
@@ -373,7 +383,7 @@ def _train(job: Job, packed: Path, task: _Task) -> None:
                 job.dataset.table,
                 Packed.open(packed),
                 task.split.train,
-                scaled_by=np.union1d(task.split.train, task.split.validation),
+                scaled_by=task.scaled_by,
                 emotions=job.emotions,
                 seed=task.seed,
                 epochs=task.epochs,

@@ -284,6 +284,7 @@ def upload(page: Any, *files: Path) -> None:
 
 def unfold(place: Any, label: str) -> None:
     """Open an expander, and wait until it stands open: a click while it grows may miss."""
-    place.get_by_text(label, exact=True).click()
-    grown = "() => document.getAnimations().every(one => !(one.effect.target.closest('details')))"
-    getattr(place, "page", place).wait_for_function(grown)
+    header = place.get_by_text(label, exact=True)
+    header.click()
+    grown = "() => document.getAnimations().every(one => !one.effect.target.closest('details'))"
+    header.page.wait_for_function(grown)

@@ -157,6 +157,19 @@ def test_after_speaker_folds_the_model_learns_from_every_clip(corpus, cache) -> 
     np.testing.assert_allclose(member.frontend()(at_the_mean), 0, atol=2e-2)
 
 
+def test_clips_that_are_set_aside_from_the_model_do_not_scale_its_features(corpus, cache) -> None:
+    found = extract(corpus, cache / "features", [()])
+    job = crossvalidation.Job("vector", found, TWO_EMOTIONS, 1, cache)
+    ensemble = crossvalidation.train_final(job, [], seed=0, jobs=1)
+    assert 0 < len(ensemble.train) < len(found.table)
+    member = ensemble.members[0]
+    vectors = np.array([dataset.features.mean_vector(clip) for clip in found.frames(0)])
+    decibel = dataset.features.decibel(vectors)
+    learned, heard = decibel[ensemble.train].mean(axis=0), decibel.mean(axis=0)
+    assert np.max(np.abs(member.mean - learned) / member.std) < 2e-2
+    assert np.max(np.abs(member.mean - heard) / member.std) > 1e-1
+
+
 def test_what_is_usual_counts_corpora_and_emotions_alike(monkeypatch) -> None:
     rows = [
         ("one", "angry", "speech", 2.0),
