@@ -262,6 +262,8 @@ class EmotionClassifier:
                 piece = waveform[start : start + size]
                 if len(piece) < features.MIN_SAMPLES or gate.loudest_rms(piece) < pause:
                     continue
+                if not gate.has_voice(piece):
+                    continue
                 frames = features.trim_silence(features.extract_frames(piece))
                 heard.append(adapted.probabilities(self.pooled(frames)[np.newaxis])[0])
                 seconds.append(len(frames) * features.HOP_LENGTH / audio.SAMPLE_RATE)

@@ -78,7 +78,7 @@ _CREMA_D_WOMEN += "1063 1072 1073 1074 1075 1076 1078 1079 1082 1084 1089 1091"
 _WOMEN = {
     "RAVDESS": {f"{actor:02d}" for actor in range(2, 25, 2)},
     "CREMA-D": set(_CREMA_D_WOMEN.split()),
-    "TESS": {"OA", "YA"},
+    "TESS": {"OAF", "YAF"},
     "EMO-DB": {"08", "09", "13", "14", "16"},
 }
 _MEN = {

@@ -34,7 +34,7 @@ Written by `model_card.py` from `manifest.json`; every figure below comes from t
 
 {table}
 
-UAR is the unweighted average recall: guessing scores {chance:.1%}. Every clip is tested once per
+UAR is the unweighted average recall: guessing scores {chance:.1%}. Every test clip counts once per
 seed; ± is the standard deviation over folds and seeds, the interval the 95 % bootstrap over
 speakers, ECE the expected calibration error.
 {figures}{reports}{ablation}

@@ -178,7 +178,7 @@ class Summary:
         files: that have rows.
         rows: more than files where there are segments.
         failed: rows with an error.
-        unheard: rows without error and emotion: too short or silent.
+        unheard: rows without error and emotion: too short, silent, or without a voice.
         uncertain: rows that are, the unheard ones included.
         labelled: files with a known emotion.
         corpora: of the labelled files.
@@ -245,7 +245,7 @@ def report(summary: Summary, manifest: Mapping[str, Any], *, left_out: int = 0) 
     if summary.failed:
         said.append(f"{_count(summary.failed, 'file')} with an error.")
     if summary.unheard:
-        said.append(f"{_count(summary.unheard, unit)} too short or silent to judge.")
+        said.append(f"{_count(summary.unheard, unit)} without a voice, or too short.")
     said.append(f"{_count(summary.uncertain - summary.unheard, unit)} uncertain.")
     said.append(f"{_count(summary.labelled, 'file')} with a known emotion.")
     found = summary.evaluate()

@@ -76,7 +76,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if isinstance(error, BrokenPipeError):  # a reader, such as `head`, has seen enough
             return INTERRUPTED
-        return _refuse(f"{error}. Mend this and run the same command again: its table is kept")
+        kept = ": its table is kept" if options.output or options.report else ""
+        return _refuse(f"{error}. Mend this and run the same command again{kept}")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -177,8 +178,10 @@ def _run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
     from journal import Journal, JournalError
     from workers import ClusterError
 
-    if options.output and os.path.realpath(options.output) in map(os.path.realpath, options.paths):
-        parser.error(f"{options.output} is one of the inputs; write the table to another file")
+    report = options.report and options.report / "results.csv"
+    for written in (options.output, report):
+        if written and os.path.realpath(written) in map(os.path.realpath, options.paths):
+            parser.error(f"{written} is one of the inputs; write the table somewhere else")
     logging.getLogger("inputs").disabled = options.quiet
     paths = options.paths
     if not paths and (ROOT / "data").is_dir():
@@ -191,7 +194,7 @@ def _run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
         _classifier(question)
         if options.report:
             options.report.mkdir(parents=True, exist_ok=True)
-        table = options.output or (options.report and options.report / "results.csv")
+        table = options.output or report
         journal = Journal(table and Path(f"{table}.partial"), _settings(question))
     except AudioError as error:
         return _refuse(f"--speaker-reference: {error}")
@@ -200,13 +203,14 @@ def _run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
     try:
         with contextlib.closing(journal):
             journal.plan(_shown(inputs.collect(paths), quiet=options.quiet))
+            to_do = journal.left
             try:
                 _classify_all(journal, question, options)
             except (KeyboardInterrupt, BrokenPipeError):  # what is done is kept
                 pass
             except (ClusterError, ModelError) as error:
                 _refuse(error if isinstance(error, ClusterError) else f"on the cluster: {error}")
-                if journal.left == journal.total:
+                if journal.left == to_do:
                     return WRONG_USAGE
             return _conclude(journal, question, options)
     except JournalError as error:

@@ -171,10 +171,10 @@ def hear_clip(path: str, speaker: str, channel: str, changes: dict[str, Change])
     corpus, number = speaker.rsplit("-", 1)
     chosen_on = int(number) // 2 % 2 == 0  # in twos: RAVDESS numbers men oddly, women evenly
     as_recorded = f"as recorded: {corpus} {channel}"
-    heard = [Heard("voices", as_recorded, name, chosen_on, gate.evidence(waveform))]
+    heard = [Heard("voices", as_recorded, name, chosen_on, evidence(waveform))]
     for category, change in changes.items():
         rng = np.random.default_rng([SEED, zlib.crc32(f"{name} {category}".encode())])
-        found = gate.evidence(change(waveform, rng))
+        found = evidence(change(waveform, rng))
         heard.append(Heard("voices", category, name, chosen_on, found))
     return heard
 
@@ -184,7 +184,7 @@ def hear_sound(category: str, name: str, chosen_on: bool, waveform: np.ndarray) 
     group = "human sounds" if HUMAN.search(name) else "sounds"
     if group == "human sounds":
         category = HUMAN.search(name)[0]
-    return [Heard(group, category, name, chosen_on, gate.evidence(waveform))]
+    return [Heard(group, category, name, chosen_on, evidence(waveform))]
 
 
 def hear_made(category: str, kind: sounds.Kind, number: int) -> list[Heard]:
@@ -194,8 +194,15 @@ def hear_made(category: str, kind: sounds.Kind, number: int) -> list[Heard]:
     waveform = kind(time, rng)
     if category != "silence":
         waveform = waveform / np.abs(waveform).max() * 10 ** rng.uniform(-1.5, 0)
-    found = gate.evidence(waveform.astype(np.float32))
+    found = evidence(waveform.astype(np.float32))
     return [Heard("sounds", f"synthetic: {category}", kind.__name__, number % 2 == 0, found)]
+
+
+def evidence(waveform: np.ndarray) -> float:
+    """Return the evidence of a voice as the program has it: of what is too soft, none is sought."""
+    if gate.loudest_rms(waveform) < gate.SILENCE_RMS:
+        return 0.0
+    return gate.evidence(waveform)
 
 
 def load_everyday(folder: Path) -> dict[str, np.ndarray]:

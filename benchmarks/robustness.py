@@ -38,6 +38,7 @@ import augment  # noqa: E402
 import classifier  # noqa: E402
 import corpora  # noqa: E402
 import evaluation  # noqa: E402
+import familiarity  # noqa: E402
 import features  # noqa: E402
 import gate  # noqa: E402
 import model_folder  # noqa: E402
@@ -76,6 +77,7 @@ CODE = hashlib.sha256(
             augment,
             classifier,
             conditions,
+            familiarity,
             features,
             gate,
             windows,

@@ -191,9 +191,10 @@ def test_a_known_voice_is_answered_more_surely(monkeypatch) -> None:
     assert adapted.classify_waveform(clip).confidence == pytest.approx(0.4)
 
 
-def test_no_voice_no_reference(tiny) -> None:
+@pytest.mark.parametrize("sounds", [[], [0.1 * np.random.default_rng(0).standard_normal(200_000)]])
+def test_no_voice_no_reference(tiny, sounds) -> None:
     with pytest.raises(AudioError, match=r"holds 0\.0 s of voice; at least 5 s"):
-        tiny.adapted_to([])
+        tiny.adapted_to([as_wav(sound.astype(np.float32)) for sound in sounds])
 
 
 def test_a_model_of_before_knows_no_voices(tiny) -> None:

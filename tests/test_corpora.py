@@ -157,7 +157,7 @@ def test_table_is_sorted_text_and_the_same_for_overlapping_sources(tmp_path):
     [
         ("RAVDESS", [f"{actor:02d}" for actor in range(2, 25, 2)], ["01", "23"]),
         ("CREMA-D", ["1002", "1091"], ["1001", "1090"]),
-        ("TESS", ["OA", "YA"], []),
+        ("TESS", ["OAF", "YAF"], []),
         ("SAVEE", [], ["DC", "JE", "JK", "KL"]),
         ("EMO-DB", ["08", "16"], ["03", "15"]),
     ],

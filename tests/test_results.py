@@ -263,7 +263,7 @@ def test_the_report_counts_what_is_missing():
     for part in (
         "4 files left out",
         "1 file with an error",
-        "1 file too short",
+        "1 file without a voice, or too short",
         "1 file uncertain",
     ):
         assert part in " ".join(text.split())

@@ -74,6 +74,7 @@ def test_help_is_there_at_once():
         ["--output", "folder.csv"],
         ["--output", "list.csv", "list.csv"],
         ["--report", "list.csv"],
+        ["--report", "listed", "listed/results.csv"],
         ["--jobs", "0"],
         ["--jobs", "-1"],
         ["--jobs", "many"],
@@ -82,6 +83,8 @@ def test_help_is_there_at_once():
 )
 def test_wrong_usage_is_said_before_any_work(arguments, tmp_path, monkeypatch, capsys):
     (tmp_path / "folder.csv").mkdir()
+    (tmp_path / "listed").mkdir()
+    (tmp_path / "listed" / "results.csv").write_text("path\nx.wav\n")
     (tmp_path / "list.csv").write_text("path\nx.wav\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(test_model, "_classifier", lambda _: pytest.fail("work was done"))
@@ -331,6 +334,21 @@ def test_an_interruption_keeps_what_is_done_and_the_same_command_goes_on(
     assert ("1 of 4 files were done before" in err) == (number > 0)
     assert (tmp_path / "table.csv").read_text() == (tmp_path / "whole.csv").read_text()
     assert not (tmp_path / "table.csv.partial").exists()
+
+
+def test_a_cluster_that_cannot_be_reached_leaves_what_is_done_as_it_was(
+    run, clips, tmp_path, monkeypatch
+):
+    with monkeypatch.context() as patch:
+        stop_after(2, KeyboardInterrupt, patch)
+        run(clips, "--output", tmp_path / "table.csv")
+    table = (tmp_path / "table.csv").read_bytes()
+    status, out, err = run(clips, "--output", tmp_path / "table.csv", "--scheduler", "nonsense")
+    assert (status, out) == (test_model.WRONG_USAGE, "")
+    assert "an address such as tcp://" in err
+    assert (tmp_path / "table.csv").read_bytes() == table
+    _, _, err = run(clips, "--output", tmp_path / "table.csv")
+    assert "1 of 4 files were done before" in err
 
 
 def test_what_was_done_under_other_options_is_done_again(run, clips, tmp_path, monkeypatch):
