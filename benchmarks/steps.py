@@ -216,19 +216,18 @@ def spectra(padded: np.ndarray, block: int = features._BLOCK) -> np.ndarray:
 def network_steps(clips: Sequence[np.ndarray]) -> list[dict[str, Any]]:
     """Set ways to call the network beside each other."""
     shown = [features.trim_silence(features.extract_frames(clip))[np.newaxis] for clip in clips]
-    network = runtime.load(MODEL)
+    # One for each way: a network sizes itself anew for each other length.
+    network, other = runtime.load(MODEL), runtime.load(MODEL)
     padded = [np.pad(one, ((0, 0), (0, -one.shape[1] % SOME_FRAMES), (0, 0))) for one in shown]
     changed = max(
         np.abs(network(one) - network(longer)).max()
         for one, longer in zip(shown, padded, strict=True)
     )
-    by_pads = speed.compare(
-        [lambda i: network(shown[i]), lambda i: network(padded[i])], range(CLIPS)
-    )
+    by_pads = speed.compare([lambda i: network(shown[i]), lambda i: other(padded[i])], range(CLIPS))
     length = min(one.shape[1] for one in shown)
     batch = np.concatenate([one[:, :length] for one in shown[:BATCH]])
     single, together = speed.compare(
-        [lambda all_: [network(one[np.newaxis]) for one in all_], network], [batch]
+        [lambda all_: [network(one[np.newaxis]) for one in all_], other], [batch]
     )
     # Each parameter of its convolutions is multiplied once per position that the first one leaves.
     parameters = json.loads((MODEL / "manifest.json").read_text("utf-8"))["parameters"]
