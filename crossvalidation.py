@@ -50,6 +50,8 @@ if TYPE_CHECKING:
     import keras
 
 PACKED = "frames.npy"  # what the trainings of a folder learn from
+#: Of fewer clips that it set aside, or of one emotion, a corpus says nothing about a temperature.
+ENOUGH_CLIPS = 30
 WAITING = "Another command trains on these clips; this one goes on when that is done."
 
 
@@ -239,7 +241,8 @@ def _temperature(
 
     They are fitted on the clips that a member set aside, of speech where there are any: emotions
     are clearer in song, and a temperature that suits both promises too much of speech, which is
-    what people bring. Their geometric mean is the members' own; the ensemble's is lower.
+    what people bring. Where no corpus has enough clips to tell, all together have to do. Their
+    geometric mean is the members' own; the ensemble's is lower.
     """
     logs = []
     for task, answers in zip(tasks, said, strict=True):
@@ -247,10 +250,18 @@ def _temperature(
         table = job.dataset.table.iloc[aside]
         targets = label_targets(job.dataset.table, job.emotions, task.split.train)[aside]
         spoken = (table.channel == "speech").to_numpy()
-        for rows in table.groupby("corpus").indices.values():
-            judged = rows[spoken[rows]] if spoken[rows].any() else rows
-            logits = answers["validation"][judged]
-            logs.append(math.log(fit_temperature(logits, targets[judged])))
+        corpora = [
+            rows[spoken[rows]] if spoken[rows].any() else rows
+            for rows in table.groupby("corpus").indices.values()
+        ]
+        telling = [
+            rows
+            for rows in corpora
+            if len(rows) >= ENOUGH_CLIPS and np.count_nonzero(targets[rows[0]] >= 0) > 1
+        ]
+        for rows in telling or [np.concatenate(corpora)]:
+            logits = answers["validation"][rows]
+            logs.append(math.log(fit_temperature(logits, targets[rows])))
     return TOGETHER[job.kind] * math.exp(float(np.mean(logs)))
 
 

@@ -65,7 +65,7 @@ class Dataset:
         clips: list[np.ndarray] = []
         for file in self.copies[copy]:
             ends = np.cumsum(_read(file, "lengths"))
-            clips.extend(np.split(_read(file, "frames"), ends[:-1]))
+            clips.extend(np.split(_read(file, "frames"), ends)[:-1])
         return clips
 
 
@@ -242,6 +242,8 @@ def _extract_chunk(chunk: _Chunk) -> int:
         try:
             waveform = audio.load(path)
         except audio.AudioError:
+            # A disk that went away says nothing about the clip: that is an OSError, not kept.
+            Path(path).open("rb").close()
             heard.append(False)
             continue
         heard.append(bool(np.any(waveform)))

@@ -1,6 +1,7 @@
 """Files that are there whole or not at all, and work that one process at a time may do."""
 
 import contextlib
+import errno
 import glob
 import hashlib
 import logging
@@ -87,7 +88,13 @@ def _lock(stream: BinaryIO, *, wait: bool) -> None:
     if sys.platform == "win32":
         import msvcrt
 
-        msvcrt.locking(stream.fileno(), msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK, 1)
+        while True:
+            try:
+                msvcrt.locking(stream.fileno(), msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK, 1)
+                return
+            except OSError as error:  # LK_LOCK gives up after ten seconds
+                if not wait or error.errno != errno.EDEADLK:
+                    raise
     else:
         import fcntl
 

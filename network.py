@@ -28,10 +28,6 @@ LIMIT = 2.0
 #: others, so that whole ones say more than it is used to (docs/experiments.md).
 ASKED_LIMIT = 1.5
 
-# Deviations under this (in units of the feature) mean a feature that never changed in training:
-# it is left at its distance from the mean instead of being blown up.
-_MIN_STD = 1e-6
-
 
 def frames_frontend(mean: np.ndarray, std: np.ndarray) -> keras.Model:
     """Return (batch, frames, 264) raw → (batch, frames, 264) standardised, mel and RMS in decibel.
@@ -138,5 +134,5 @@ def _standardise(
     compressed = ops.concatenate(
         [raw[..., : MEL.start], mel, raw[..., MEL.stop : RMS], rms], axis=-1
     )
-    variance = np.where(std < _MIN_STD, 1.0, np.square(std))
-    return ops.clip(layers.Normalization(mean=mean, variance=variance)(compressed), -limit, limit)
+    standardise = layers.Normalization(mean=mean, variance=np.square(std))
+    return ops.clip(standardise(compressed), -limit, limit)

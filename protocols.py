@@ -7,8 +7,8 @@ speaker       voices nobody trained on: folds follow speakers;
 cross-corpus  voices, sentences, rooms and microphones nobody trained on: folds follow corpora.
 
 In each, the validation clips come out of the training clips (in the latter two: out of the
-training speakers), and nothing is fitted, stopped or chosen on test clips. The members of an
-ensemble set others aside, so that together they learn from every clip that is not tested.
+training speakers), and nothing is fitted, stopped or chosen on test clips. Each member of an
+ensemble draws its own, so that together they learn from nearly every clip that is not tested.
 """
 
 from dataclasses import dataclass
@@ -68,7 +68,8 @@ def splits(
         folds: number of speaker folds; the other protocols know their own number. RAVDESS is cut
             into its published `RAVDESS_FOLDS`, CREMA-D with `CREMA_D_FOLDS` into fixed ones.
         seed: of everything else that is drawn.
-        member: of an ensemble, from 0: all are tested on the same clips, and validate on others.
+        member: of an ensemble, from 0: all are tested on the same clips, and each draws the clips
+            that it validates on.
 
     Raises:
         ProtocolError: too few clips, speakers or corpora.
@@ -95,11 +96,6 @@ def splits(
     by_speaker = protocol != "random"
     result = []
     for number, (name, test) in enumerate(tests):
-        if not len(test):
-            raise ProtocolError(
-                f"{name} of {len(tests)} came out empty: some speakers have far more clips than "
-                "others. Ask for fewer --folds."
-            )
         rest = np.setdiff1d(np.arange(len(table)), test)
         # Each fold draws its own: the temperature of the model that is kept comes from all of them.
         draw = seed + 1000 * number + 100_000 * member

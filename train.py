@@ -17,9 +17,12 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from progress import Progress
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 ROOT = Path(__file__).parent
 DATA = ROOT / "data"
@@ -171,11 +174,13 @@ def reserved(output: Path) -> Iterator[Path]:
             f"{output} holds something other than a model. Name another folder with --output."
         )
     place = Path(os.path.abspath(output))
-    there = next(folder for folder in (place, *place.parents) if folder.exists())
-    if not os.access(there, os.W_OK):
-        raise UsageError(
-            f"{there} must not be written to. Allow it, or name another folder with --output."
-        )
+    # The new model is put together beside the old one.
+    beside = next(folder for folder in place.parents if folder.exists())
+    for folder in (beside, place):
+        if folder.exists() and not os.access(folder, os.W_OK):
+            raise UsageError(
+                f"{folder} must not be written to. Allow it, or name another folder with --output."
+            )
     lock = CACHE / "locks" / hashlib.sha256(os.fsencode(place)).hexdigest()[:16]
     with contextlib.ExitStack() as held:
         try:
@@ -211,11 +216,7 @@ def train(arguments: argparse.Namespace, output: Path, progress: Progress) -> No
         + "  ".join(f"{emotion} {n}" for emotion, n in sorted(table.emotion.value_counts().items()))
     )
     asked = [protocol for protocol in arguments.evaluate if protocol != "none"]
-    emotions = [emotion for emotion in corpora.EMOTIONS if emotion in set(table.emotion)]
-    if len(emotions) < 2:
-        raise UsageError(
-            f"All clips are {emotions[0]}; at least two emotions are needed to tell them apart."
-        )
+    told_apart(table)
     # Said now, not after an hour: whether the clips allow these protocols.
     for protocol in asked:
         protocols.splits(table, protocol, folds=arguments.folds, seed=arguments.seed[0])
@@ -236,6 +237,7 @@ def train(arguments: argparse.Namespace, output: Path, progress: Progress) -> No
         scheduler=arguments.scheduler,
         progress=progress,
     )
+    emotions = told_apart(dataset.table)  # clips without sound are not in it
     epochs = arguments.epochs or training.EPOCHS[arguments.network]
     run = CACHE / "runs" / training.run_key(arguments.network, dataset, epochs=epochs)
     run.mkdir(parents=True, exist_ok=True)
@@ -293,6 +295,19 @@ def train(arguments: argparse.Namespace, output: Path, progress: Progress) -> No
     for record in records:
         print("\n" + evaluation.report(record))
     print(f"\nThe model is in {output}")
+
+
+def told_apart(table: "pd.DataFrame") -> list[str]:
+    """Return the emotions of a table of clips, in label order, or refuse fewer than two."""
+    import corpora
+
+    emotions = [emotion for emotion in corpora.EMOTIONS if emotion in set(table.emotion)]
+    if len(emotions) < 2:
+        found = emotions[0] if emotions else "silent"
+        raise UsageError(
+            f"All clips are {found}; at least two emotions are needed to tell them apart."
+        )
+    return emotions
 
 
 def _write_results(file: Path, content: dict[str, Any]) -> None:

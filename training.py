@@ -1,4 +1,4 @@
-"""One network trained on some clips of a dataset, watched on others.
+"""One network trained on some clips of a dataset.
 
 A training writes its state after every epoch. Started again with the same arguments it goes on
 where it was stopped, with the same result as if it had never stopped. Several trainings that
@@ -103,7 +103,8 @@ def run_key(kind: str, dataset: Dataset, *, epochs: int) -> str:
     for name in names:
         digest.update(Path(__file__).with_name(f"{name}.py").read_bytes())
     copies = [[file.name for file in copy] for copy in dataset.copies]
-    digest.update(json.dumps([kind, epochs, list(dataset.table.emotion), copies]).encode())
+    said = dataset.table[["emotion", "speaker", "corpus", "channel"]].to_numpy().tolist()
+    digest.update(json.dumps([kind, epochs, said, copies]).encode())
     return digest.hexdigest()[:16]
 
 
@@ -327,9 +328,10 @@ class _Material:
             squares += np.square(frames).sum(axis=0)
             self._lengths[row] = len(frames)
         mean = self._sums.sum(axis=0) / self._lengths.sum()
-        variance = np.maximum(squares / self._lengths.sum() - np.square(mean), 1e-12)
+        variance = squares / self._lengths.sum() - np.square(mean)
         self.mean = mean.astype(np.float32)
-        self.std = np.sqrt(variance).astype(np.float32)
+        # A feature that never changed is left at its distance from the mean, not blown up.
+        self.std = np.sqrt(np.where(variance < 1e-12, 1.0, variance)).astype(np.float32)
         if kind == "vector":
             self._average(scaled_by)
         is_quiet = (table.emotion.isin(QUIET) & (table.channel == "speech")).to_numpy()

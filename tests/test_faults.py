@@ -293,6 +293,28 @@ def test_a_training_that_finds_no_room_says_where(disk, small, run, monkeypatch)
     assert not list(disk.folder.rglob("*.part"))
 
 
+def test_a_disk_that_goes_away_during_a_training_is_said_and_forgotten(
+    small, run, tmp_path, monkeypatch
+):
+    chunk = dataset._extract_chunk
+    corpus, away = tmp_path / "corpus", tmp_path / "away"
+
+    def without_the_disk(one) -> int:
+        corpus.rename(away)
+        return chunk(one)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(dataset, "_extract_chunk", without_the_disk)
+        status, _, err = run(train.main, *small)
+    away.rename(corpus)
+    assert status == 1
+    assert "No such file or directory" in err
+    assert "mend this and run the same command again" in err
+    status, _, err = run(train.main, *small)
+    assert status == 0
+    assert "left out" not in err
+
+
 def test_training_material_that_finds_no_room_is_an_error_not_a_crash(disk, corpus, tmp_path):
     found = extract(corpus, tmp_path / "cache", [()])
     disk.fill()

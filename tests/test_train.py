@@ -78,13 +78,15 @@ def test_a_clip_draws_the_same_noise_whatever_joins_the_corpus(corpus, tmp_path)
 
 def test_silent_and_unreadable_clips_are_left_out_and_said(tmp_path, caplog) -> None:
     corpus = make_corpus(tmp_path / "mine", clips=2)
-    soundfile.write(corpus / "sad" / "voice0" / "silent.wav", np.zeros(SAMPLE_RATE), SAMPLE_RATE)
+    (corpus / "sad" / "voice00").mkdir()  # one that is silent throughout
+    for samples, name in ((9000, "voice0/silent.wav"), (8000, "voice00/silent.wav")):
+        soundfile.write(corpus / "sad" / name, np.zeros(samples), SAMPLE_RATE)
     (corpus / "sad" / "voice0" / "text.wav").write_text("not a sound")
     found = extract(corpus, tmp_path / "cache", [(), NOISY])
     assert len(found.table) == len(found.frames(0)) == len(found.frames(1)) == 16
     assert list(found.table.index) == list(range(16))
     said = [record.getMessage() for record in caplog.records]
-    assert sum("left out: it cannot be read, or is silent" in line for line in said) == 2
+    assert sum("left out: it cannot be read, or is silent" in line for line in said) == 3
     for row, clip in enumerate(found.frames(0)):
         vector = dataset.features.extract_vector(soundfile.read(found.table.path[row])[0])
         np.testing.assert_allclose(found.vectors(0)[row], vector, rtol=1e-5, atol=1e-5)
@@ -219,6 +221,50 @@ def test_each_corpus_has_its_say_in_the_temperature_by_its_speech() -> None:
     split = protocols.Split("one", rows[:2600], rows[2600:], rows[:0])
     found = crossvalidation._temperature(job, [SimpleNamespace(split=split)] * 2, said)
     assert found == pytest.approx(training.TOGETHER["frames"] * 3.0, rel=0.15)
+
+
+@pytest.mark.parametrize("emotion", [["sad"] * 100, ["angry", "sad"] * 5])
+def test_a_corpus_that_tells_too_little_has_no_say_in_the_temperature(emotion) -> None:
+    rng = np.random.default_rng(0)
+    logits = rng.standard_normal((3000, 2))
+    said = [rng.choice(TWO_EMOTIONS, p=np.exp(row) / np.exp(row).sum()) for row in logits]
+    table = pd.DataFrame({"corpus": "large", "channel": "speech", "emotion": said})
+    small = pd.DataFrame({"corpus": "small", "channel": "speech", "emotion": emotion})
+    sure = 100.0 * pd.get_dummies(small.emotion).reindex(columns=TWO_EMOTIONS).to_numpy(float)
+    job = SimpleNamespace(
+        kind="frames",
+        dataset=SimpleNamespace(table=pd.concat([table, small], ignore_index=True)),
+        emotions=TWO_EMOTIONS,
+    )
+    rows = np.arange(len(job.dataset.table))
+    task = SimpleNamespace(split=protocols.Split("one", rows, rows, rows[:0]))
+    answers = {"validation": np.concatenate([2 * logits, np.nan_to_num(sure)])}
+    found = crossvalidation._temperature(job, [task], [answers])
+    assert found == pytest.approx(training.TOGETHER["frames"] * 2.0, rel=0.15)
+
+
+def test_an_emotion_without_a_sound_is_none_of_the_model(tmp_path, cache) -> None:
+    corpus = make_corpus(tmp_path / "mine")
+    (corpus / "happy" / "voice0").mkdir(parents=True)
+    soundfile.write(corpus / "happy" / "voice0" / "1.wav", np.zeros(SAMPLE_RATE), SAMPLE_RATE)
+    output = tmp_path / "model"
+    options = ["--data", corpus, "--evaluate", "none", "--epochs", 1, "--jobs", 1]
+    assert run_main(*options, "--output", output) == 0
+    assert model_folder.read(output)["labels"] == list(TWO_EMOTIONS)
+
+
+@pytest.mark.parametrize("closed", ["model", "."])
+def test_a_place_that_may_not_be_written_to_is_said_before_any_work(
+    closed, corpus, cache, tmp_path, capsys, monkeypatch
+) -> None:
+    (tmp_path / "model").mkdir()
+    monkeypatch.setattr(dataset, "extract", None)
+    allowed = os.access
+    monkeypatch.setattr(
+        os, "access", lambda path, mode: path != tmp_path / closed and allowed(path, mode)
+    )
+    assert run_main("--data", corpus, "--output", tmp_path / "model") == 2
+    assert f"{tmp_path / closed} must not be written to" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -95,7 +95,7 @@ def test_an_emotion_that_a_corpus_does_not_know_is_not_counted_against_it() -> N
     losses = [float(training.cross_entropy(targets[[row]], sure_of_calm)[0]) for row in (0, 3)]
     assert losses[0] > 8
     assert losses[1] == pytest.approx(np.log(2), rel=1e-3)
-    # Such an emotion moves neither the temperature nor the choice of an epoch.
+    # Nor does such an emotion move the temperature.
     certain = np.array([[2.0, 99.0, 0.0], [0.0, 99.0, 2.0]])
     assert training.fit_temperature(certain, targets[3:5]) < 0.1
 
@@ -145,6 +145,27 @@ def test_without_quiet_speech_the_mean_stands_for_it(corpus, tmp_path) -> None:
     rows = np.arange(len(table))
     material = training._Material("frames", table, packed, rows, rows)
     np.testing.assert_array_equal(material.quiet, material.mean)
+
+
+def test_a_feature_that_never_changed_is_not_blown_up(corpus, tmp_path) -> None:
+    packed = pack(extract(corpus, tmp_path, [()]), tmp_path / "frames.npy")
+    frames = np.array(packed.frames)
+    frames[:, 7] = 3.0
+    table = extract(corpus, tmp_path, [()]).table
+    rows = np.arange(len(table))
+    still = dataset.Packed(frames, packed.starts)
+    assert training._Material("frames", table, still, rows, rows).std[7] == 1
+
+
+@pytest.mark.parametrize("column", ["emotion", "speaker", "corpus", "channel"])
+def test_what_a_training_learned_goes_by_another_name_if_a_label_changes(
+    column, corpus, tmp_path
+) -> None:
+    found = extract(corpus, tmp_path, [()])
+    name = training.run_key("frames", found, epochs=1)
+    assert name == training.run_key("frames", found, epochs=1)
+    found.table.loc[0, column] = "another"
+    assert name != training.run_key("frames", found, epochs=1)
 
 
 def test_the_temperature_calibrates() -> None:
