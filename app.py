@@ -46,6 +46,8 @@ def main() -> None:
         except BusyError as error:
             st.warning(str(error), icon=":material/groups:")
             st.button(Page.AGAIN, icon=":material/refresh:", key="again")
+        except ModelError as error:  # an older model cannot know a voice
+            st.error(plain(str(error)))
         with st.container(key="ethics"):
             st.caption(Page.ETHICS)
     garbage.spare_modules()

@@ -34,7 +34,7 @@ Written by `model_card.py` from `manifest.json`; every figure below comes from t
 
 {table}
 
-UAR is the unweighted average recall: guessing scores {chance:.1%}. Every test clip counts once per
+UAR is the unweighted average recall: guessing scores {chance}. Every test clip counts once per
 seed; ± is the standard deviation over folds and seeds, the interval the 95 % bootstrap over
 speakers, ECE the expected calibration error.
 {figures}{reports}{ablation}
@@ -94,6 +94,13 @@ def write(folder: Path, manifest: dict[str, Any], *, ablation: str = "") -> None
     (folder / "README.md").write_text(card, encoding="utf-8")
 
 
+def _chance(manifest: dict[str, Any]) -> str:
+    """Return in words what guessing scores: of fewer emotions, across corpora, it scores more."""
+    numbers = {len(record["emotions"]) for record in manifest["metrics"]}
+    asked = sorted(numbers or {len(manifest["labels"])}, reverse=True)
+    return " or ".join(f"{1 / number:.1%} of {number} emotions" for number in asked)
+
+
 def _card(manifest: dict[str, Any], figures: Sequence[str], ablation: str) -> str:
     what = {
         "frames": "A temporal 1D-CNN with attentive statistics pooling over the sequence of "
@@ -111,7 +118,7 @@ def _card(manifest: dict[str, Any], figures: Sequence[str], ablation: str) -> st
         what=f"{what}, {manifest['parameters']:,} parameters. Speech in, one of "
         f"{len(manifest['labels'])} emotions out: {', '.join(manifest['labels'])}.",
         table=results_table([manifest]) if manifest["metrics"] else "Not evaluated.",
-        chance=1 / len(manifest["labels"]),
+        chance=_chance(manifest),
         figures="".join(f"\n![{name[:-4].replace('-', ', ')}]({name})\n" for name in figures),
         reports="".join(f"\n```\n{evaluation.report(r)}\n```\n" for r in manifest["metrics"]),
         ablation=_ABLATION.format(table=ablation) if ablation else "",

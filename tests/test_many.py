@@ -2,6 +2,7 @@
 
 import io
 import json
+from collections.abc import Sequence
 from html.parser import HTMLParser
 
 import numpy as np
@@ -114,9 +115,10 @@ def opened(page: AppTest) -> list[str]:
     return [text.value for text in page.text if text.value.startswith("open: ")]
 
 
-def choose(page: AppTest, row: int, *, wanted: str = "") -> AppTest:
+def choose(page: AppTest, row: int, *, wanted: Sequence[str] = ()) -> AppTest:
     cells = {"selection": {"rows": [], "columns": [], "cells": [(row, many.Text.FILE)]}}
-    page.session_state[f"table-{wanted}"] = cells
+    names = [one.name for one in page.session_state["brought"]]
+    page.session_state[f"table-{hash((*wanted, *names))}"] = cells
     return run(page)
 
 
@@ -152,7 +154,7 @@ def test_rows_come_one_after_the_other_and_the_bar_never_goes_back(model, monkey
     monkeypatch.setattr(DeltaGenerator, "progress", lambda _, share, text: shares.append(share))
     show_table = many.show_table
     monkeypatch.setattr(
-        many, "show_table", lambda judged: (rows.append(len(judged)), show_table(judged))[1]
+        many, "show_table", lambda judged, _: (rows.append(len(judged)), show_table(judged, []))[1]
     )
     bring(BROUGHT)
     assert rows == [1, 2, 3, 4, 5]
@@ -219,7 +221,23 @@ def test_a_row_that_was_filtered_opens_its_own_recording(model):
     page = bring(BROUGHT)
     page.pills(key="filter").set_value(["no emotion", "not readable"])
     run(page)
-    assert opened(choose(page, 1, wanted="no emotion-not readable")) == ["open: =e.wav"]
+    assert opened(choose(page, 1, wanted=["no emotion", "not readable"])) == ["open: =e.wav"]
+
+
+def test_an_opened_row_does_not_become_another_recording(model):
+    page = choose(bring(BROUGHT), 1)
+    assert len(opened(page)) == 1
+    page.session_state["brought"] = BROUGHT[1:]
+    assert opened(run(page)) == []
+
+
+@pytest.mark.parametrize(("seconds", "first"), [(0.7, "0.1 s"), (3.2, "0.5 s"), (30, "0:05")])
+def test_the_times_of_a_report_are_told_apart(seconds, first):
+    sketcher = Sketcher()
+    sketcher.add(speechlike(seconds))
+    times = [tick["text"] for tick in report._picture(sketcher.sketch(), [])["times"]]
+    assert times[1] == first
+    assert len(set(times)) == len(times)
 
 
 def test_labels_are_compared_with_the_answers(model):

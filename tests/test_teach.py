@@ -17,7 +17,7 @@ import my_recordings
 import retraining
 from classifier import EmotionClassifier, Prediction
 from retraining import Training
-from views import session
+from views import session, training
 
 ANGRY = Prediction("angry", 0.8, False, dict.fromkeys(corpora.EMOTIONS, 0.1))
 NOTHING = Prediction(None, 0.0, True, dict.fromkeys(corpora.EMOTIONS, 0.0))
@@ -362,3 +362,20 @@ def test_a_system_that_cannot_train_here_says_what_can_be_done(monkeypatch):
     page = open_page()
     assert "Linux and macOS alone" in words(page)
     assert len(page.dataframe[0].value) == 1
+
+
+def test_what_two_visits_heard_at_once_counts_once(tiny_model, monkeypatch):
+    keep("ann angry")
+    clips = my_recordings.clips()
+    monkeypatch.setattr(training, "place_of_answer", lambda *_: ["happy", "happy"])
+    assert training.answers(EmotionClassifier.load(tiny_model), clips) == ["happy"]
+
+
+def test_the_time_left_does_not_count_a_rest():
+    def line(step, time, done):
+        return {"step": step, "time": time, "done": done, "total": 80}
+
+    before = [line("the model", 0, 0), line("the model", 600, 10)]
+    after = [line("training material", 30_000, 1), line("the model", 30_000, 10)]
+    steps = [*before, *after, line("the model", 30_060, 11)]
+    assert "69" in training.time_left(steps)

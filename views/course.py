@@ -37,6 +37,7 @@ def edges(segments: Sequence[Segment]) -> np.ndarray:
 
 def stretches(classifier: EmotionClassifier, segments: Sequence[Segment]) -> list[Stretch]:
     """Return the segments of a recording, joined where neighbours carry the same emotion."""
+    segments = [*segments]  # more of them may be heard meanwhile
     times = edges(segments)
     found = []
     numbered = enumerate(settle_pauses(segments))

@@ -201,6 +201,7 @@ def clear() -> None:
     """Forget all recordings, and empty the widgets."""
     session.sources().clear()
     hearing.forget(set())
+    recording.stopped().clear()
     st.session_state["round"] += 1
 
 

@@ -62,7 +62,8 @@ def show(recordings: list[Recording]) -> None:
             show_distribution(judged)
             show_evaluation(judged)
             show_downloads(judged, left_out=len(waiting))
-            chosen = show_table(judged)  # last: what it opens comes below it
+            names = [one.name for one in recordings]
+            chosen = show_table(judged, names)  # last: what it opens comes below it
     if chosen is not None:
         recording.show(done[chosen])
     if move:
@@ -196,8 +197,13 @@ def show_by_emotion(found: results.Evaluation) -> None:
     st.caption(Text.CONFUSION_HINT)
 
 
-def show_table(judged: Sequence[Judged]) -> int | None:
-    """Show one row per recording, and return the number of the one that is opened."""
+def show_table(judged: Sequence[Judged], names: list[str]) -> int | None:
+    """Show one row per recording, and return the number of the one that is opened.
+
+    Args:
+        judged: the recordings that have an answer.
+        names: of all recordings.
+    """
     order = [*corpora.EMOTIONS, Text.UNSURE, Text.OTHER, Text.NOTHING, Text.UNREAD]
     met = {kind for found in judged for kind in kinds(*found)}
     wanted = st.pills(
@@ -224,7 +230,8 @@ def show_table(judged: Sequence[Judged]) -> int | None:
         on_select="rerun",
         selection_mode="single-cell",
         alt=Text.TABLE_ALT,
-        key=f"table-{'-'.join(wanted)}",  # another choice of rows is another table
+        # Another choice of rows is another table: what is opened is known by its place alone.
+        key=f"table-{hash(tuple(wanted + names))}",
     )
     chosen = [numbers[place] for place, _ in state.selection.cells if place < len(numbers)]
     return chosen[0] if chosen else None

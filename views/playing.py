@@ -46,7 +46,7 @@ def show_stretch(recording: Recording, start: float, end: float, *, alt: str) ->
         show(recording, start_time=first, end_time=last, autoplay=True, alt=alt)
 
 
-@st.cache_data(max_entries=2, show_spinner=Text.CONVERTING)
+@st.cache_data(max_entries=2, scope="session", show_spinner=Text.CONVERTING)
 def cut(digest: str, start: float, end: float, _recording: Recording) -> bytes:
     """Return a stretch (seconds) of a recording as WAV."""
     return wav(audio.load_part(_recording.content, start, end))
@@ -69,7 +69,7 @@ def playable(recording: Recording) -> tuple[bytes | None, str]:
     return as_flac(recording.digest, recording), PLAYABLE[".flac"]
 
 
-@st.cache_data(max_entries=2, show_spinner=Text.CONVERTING)
+@st.cache_data(max_entries=2, scope="session", show_spinner=Text.CONVERTING)
 def as_flac(digest: str, _recording: Recording) -> bytes | None:
     """Return a recording as FLAC, or None if it is longer than `limits` allows."""
     import soundfile

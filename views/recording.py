@@ -17,7 +17,7 @@ from views.session import Recording
 from views.text import Course, Voice, clock, details, headline, percent, plain, sentence
 from views.text import Recording as Text
 
-STOPPED = "stopped_listening"  # digests of recordings that are not to be heard further
+STOPPED = "stopped_listening"  # what is not to be heard further
 
 
 def show(recording: Recording) -> None:
@@ -47,7 +47,7 @@ def show(recording: Recording) -> None:
 def listen(recording: Recording) -> hearing.Answer | None:
     """Return the answer, with a bar until it is there; None where the visitor stopped it."""
     said = hearing.known(recording)
-    if said is not None or recording.digest in stopped():
+    if said is not None or as_heard(recording) in stopped():
         return said
     with st.container(horizontal=True, vertical_alignment="center", key="listening"):
         bar, button = st.empty(), st.empty()
@@ -59,7 +59,7 @@ def listen(recording: Recording) -> hearing.Answer | None:
             button.button(
                 Course.STOP,
                 on_click=stopped().add,
-                args=(recording.digest,),
+                args=(as_heard(recording),),
                 icon=":material/stop:",
                 key="stop_listening",
             )
@@ -75,9 +75,14 @@ def listen(recording: Recording) -> hearing.Answer | None:
     return said
 
 
-def stopped() -> set[str]:
-    """Return the digests of the recordings that the visitor stopped."""
+def stopped() -> set[tuple[str, str]]:
+    """Return the recordings that the visitor stopped, `as_heard`."""
     return st.session_state.setdefault(STOPPED, set())
+
+
+def as_heard(recording: Recording) -> tuple[str, str]:
+    """Return what tells a recording, heard by the chosen model for this voice, from others."""
+    return session.identity(), recording.digest
 
 
 def show_stopped(recording: Recording, segments: Sequence[Segment]) -> None:
@@ -87,7 +92,7 @@ def show_stopped(recording: Recording, segments: Sequence[Segment]) -> None:
         st.button(
             Course.GO_ON,
             on_click=stopped().discard,
-            args=(recording.digest,),
+            args=(as_heard(recording),),
             icon=":material/play_arrow:",
             key="go_on_listening",
         )

@@ -197,8 +197,10 @@ def _picture(sound: Sketch, stretches: Sequence[Stretch]) -> Part:
     course_top = WAVE_HEIGHT + GAP
     mel_top = course_top + (COURSE_HEIGHT + GAP if stretches else 0)
     bottom = mel_top + MEL_HEIGHT
+    ticks = charts.time_ticks(sound.seconds)
+    words = Text.COURSE_ALT if stretches else Text.SOUND_ALT
     return {
-        "words": Text.SOUND_ALT.format(seconds=sound.seconds),
+        "words": words.format(seconds=sound.seconds),
         "width": WIDTH,
         "height": bottom + AXIS_HEIGHT,
         "wave": " ".join(f"{x:.1f},{y:.1f}" for x, y in above + below[::-1]),
@@ -222,6 +224,7 @@ def _picture(sound: Sketch, stretches: Sequence[Stretch]) -> Part:
         ],
         "bottom": bottom,
         "times": [
-            {"x": time * scale, "text": clock(time)} for time in charts.time_ticks(sound.seconds)
+            {"x": time * scale, "text": clock(time) if ticks[1] >= 1 else f"{time:.1f} s"}
+            for time in ticks
         ],
     }

@@ -4,7 +4,6 @@ Streamlit forgets a widget that another view does not show; what is kept here st
 closed or reloaded. Audio stays in memory. Nothing that a visitor names is used as a path.
 """
 
-import gc
 import hashlib
 import os
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from starlette.formparsers import MultiPartParser
 import limits
 from classifier import EmotionClassifier
 from model_folder import MANIFEST
+from views import garbage
 from views.microphone import OWN_MACHINE
 from views.text import Page
 
@@ -167,6 +167,5 @@ def _version(folder: Path) -> tuple[int, int] | None:
 def _load(folder: str, version: tuple[int, int] | None) -> EmotionClassifier:
     """Load a version of a model."""
     model = EmotionClassifier.load(folder)
-    gc.collect()
-    gc.freeze()  # Streamlit searches the whole heap after each run: 0.1 s that all visitors wait
+    garbage.spare()
     return model

@@ -172,7 +172,7 @@ class Many:
 
     DISTRIBUTION_ALT = "How many recordings carry each emotion: {values}"
     DISTRIBUTION_HINT = "Emotions found; the paler part of a bar are answers that are not sure."
-    REST = " No emotion in {count}: silent, too short or not readable."
+    REST = " No emotion in {count}: no voice, too short or not readable."
 
     EVALUATION = "Compared with the labels"
     ACCURACY = "Right answers"
@@ -223,11 +223,12 @@ class Report:
 
     ABOUT = "{day}. Model: {network}, trained on {corpora}."
     MANY = "{count} recordings"
-    LEFT_OUT = "Stopped early: {count} more recordings were not listened to."
+    LEFT_OUT = "{count} more recordings were not listened to."
 
     PROBABILITIES = "Probabilities"
     SOUND = "The sound"
-    SOUND_ALT = "Waveform, course of emotion and mel spectrogram, {seconds:.1f} seconds"
+    SOUND_ALT = "Waveform and mel spectrogram, {seconds:.1f} seconds"
+    COURSE_ALT = "Waveform, course of emotion and mel spectrogram, {seconds:.1f} seconds"
     SOUND_HINT = (
         "Above, the sound wave. Below, its mel spectrogram: low notes at the bottom, high notes at "
         "the top, the brighter the louder."
@@ -380,6 +381,10 @@ class Teach:
         "It learns all **{learned}** of your clips: they are too few to set some aside, so nobody "
         "will be able to tell whether it has become better. From three recordings of an emotion on "
         "one of them is set aside."
+    )
+    CALIBRATION = (
+        " Of all that it learns, a tenth, whole voices where there are several, tells it only how "
+        "sure it may be."
     )
     TAKES = (
         "{clips:,} clips take roughly {minutes} minutes if the machine has nothing else to do. You "

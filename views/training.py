@@ -1,6 +1,7 @@
 """Training a model of one's own: what it learns, how it goes, and what it was worth."""
 
 import contextlib
+import itertools
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -76,7 +77,8 @@ def watch() -> None:
 def time_left(steps: Sequence[dict[str, Any]]) -> str:
     """Return in words how long the step that is under way will take; '' while that is unknown."""
     last = steps[-1]
-    first = next(line for line in steps if line["step"] == last["step"])
+    # Since it was last started: before that, it may have rested.
+    first = [*itertools.takewhile(lambda line: line["step"] == last["step"], reversed(steps))][-1]
     done = last["done"] - first["done"]
     if not done or last["done"] == last["total"]:
         return ""
@@ -210,10 +212,12 @@ def explain(kept: Sequence[Kept], aside: set[Kept]) -> str:
     learned = {clip.voice for clip in kept if clip not in aside}
     values = {"learned": len(kept) - len(aside), "aside": len(aside)}
     if not aside:
-        return Text.NONE_ASIDE.format(**values)
-    if voices & learned:
-        return Text.SOME_ASIDE.format(**values)
-    return Text.VOICES_ASIDE.format(voices=", ".join(sorted(voices)), **values)
+        text = Text.NONE_ASIDE
+    elif voices & learned:
+        text = Text.SOME_ASIDE
+    else:
+        text = Text.VOICES_ASIDE
+    return text.format(voices=", ".join(sorted(voices)), **values) + Text.CALIBRATION
 
 
 def free_name() -> str:
@@ -232,9 +236,14 @@ def show_comparison(kept: Sequence[Kept], training: Training | None) -> None:
         return
     st.subheader(Text.COMPARISON, anchor=False)
     trained = [n for n, folder in enumerate(own) if training and folder.name == training.model]
+    first = trained[0] if trained else 0
     left, right = st.columns(2)
     new = right.selectbox(
-        Text.NEW, own, index=trained[0] if trained else 0, format_func=title, key="new_model"
+        Text.NEW,
+        own,
+        index=first,
+        format_func=title,
+        key=f"new_model-{own[first].name}",  # after another training, another choice
     )
     others = [folder for folder in folders if folder != new]
     old = left.selectbox(Text.OLD, others, format_func=title, key="old_model")
@@ -288,7 +297,7 @@ def answers(model: EmotionClassifier, clips: Sequence[Kept]) -> list[str]:
                 place.append(model.classify(clip.file).emotion or Text.NO_ANSWER)
             except AudioError:  # deleted meanwhile
                 place.append(Text.NO_ANSWER)
-        said += place
+        said.append(place[0])  # two visits may have listened at once
     bar.empty()
     return said
 
