@@ -240,7 +240,7 @@ def test_what_no_visit_needs_any_more_is_forgotten() -> None:
 
 
 def test_no_more_than_some_minutes_are_converted_for_the_player(monkeypatch) -> None:
-    st.cache_data.clear()
+    monkeypatch.setattr(playing, "as_flac", playing.as_flac.__wrapped__)
     monkeypatch.setattr(limits, "PLAYER_MINUTES", 1 / 60)
     assert playing.playable(Recording("a.AIFF", as_wav(speechlike(0.9))))[0]
     assert playing.playable(Recording("b.AIFF", as_wav(speechlike(1.1))))[0] is None
