@@ -6,7 +6,8 @@ DATA holds ravdess/, crema-d/, noise/ (everyday sounds) and rooms/ (impulse resp
 
 Voices: every clip of both corpora as recorded, and some of them changed: whispered (the spectral
 envelope over noise), shouted into clipping, as a child's or a giant's voice, far too soft, through
-a telephone, in a room, over noise, cut to a second. They are to be let through.
+a telephone, in a room, over noise, cut to a second. They are to be let through, but for those that
+are so soft that the program takes them for silence.
 
 Sounds: each everyday recording whole, cut, clipped and mixed with another, and synthetic ones of
 many kinds. They are to be stopped. Cries and sneezes come from people and count as neither.
