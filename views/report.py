@@ -198,6 +198,7 @@ def _picture(sound: Sketch, stretches: Sequence[Stretch]) -> Part:
     mel_top = course_top + (COURSE_HEIGHT + GAP if stretches else 0)
     bottom = mel_top + MEL_HEIGHT
     ticks = charts.time_ticks(sound.seconds)
+    in_seconds = all(time == int(time) for time in ticks)
     words = Text.COURSE_ALT if stretches else Text.SOUND_ALT
     return {
         "words": words.format(seconds=sound.seconds),
@@ -224,7 +225,7 @@ def _picture(sound: Sketch, stretches: Sequence[Stretch]) -> Part:
         ],
         "bottom": bottom,
         "times": [
-            {"x": time * scale, "text": clock(time) if ticks[1] >= 1 else f"{time:.1f} s"}
+            {"x": time * scale, "text": clock(time) if in_seconds else f"{time:.1f} s"}
             for time in ticks
         ],
     }
