@@ -154,7 +154,11 @@ def test_a_feature_that_never_changed_is_not_blown_up(corpus, tmp_path) -> None:
     table = extract(corpus, tmp_path, [()]).table
     rows = np.arange(len(table))
     still = dataset.Packed(frames, packed.starts)
-    assert training._Material("frames", table, still, rows, rows).std[7] == 1
+    material = training._Material("frames", table, still, rows, rows)
+    assert material.std[7] == 1
+    frontend = training.network.frames_frontend(material.mean, material.std)
+    found = np.asarray(frontend(np.full((1, 1, 264), 4.25, np.float32)))
+    assert found[0, 0, 7] == pytest.approx(1.25)
 
 
 @pytest.mark.parametrize("column", ["emotion", "speaker", "corpus", "channel"])

@@ -37,8 +37,7 @@ def look_again() -> None:
     Visits were, with their recordings: Streamlit leaves it to the collector to free them.
     """
     gc.unfreeze()
-    gc.collect()
-    gc.freeze()
+    spare()
 
 
 @functools.cache  # one thread
