@@ -6,6 +6,7 @@ with their length.
 
 import copy
 import itertools
+import math
 import os
 import threading
 from collections import Counter
@@ -279,7 +280,10 @@ class EmotionClassifier:
         return adapted
 
     def pooled(self, frames: np.ndarray) -> np.ndarray:
-        """Return frames as the kind of network takes them: all, or for `vector` their mean.
+        """Return frames as the kind of network takes them: all, or for `vector` one mean.
+
+        Of the frames that are no pause, but for a model that was trained before pauses were left
+        out.
 
         Args:
             frames: (frames, 264) of `features.extract_frames`, silence trimmed.
@@ -289,7 +293,8 @@ class EmotionClassifier:
         """
         if self.manifest["network"] == "frames":
             return frames
-        return features.mean_vector(frames)[np.newaxis]
+        pause_db = self.manifest.get("pause_db", math.inf)
+        return features.vector_of_sound(frames, pause_db)[np.newaxis]
 
     def probabilities(self, pooled: np.ndarray) -> np.ndarray:
         """Return what the network says, less the leaning of a known voice: (clips, emotions).

@@ -113,6 +113,7 @@ class Ensemble:
         manifest = {
             "labels": list(emotions),
             "network": self.members[0].kind,
+            "pause_db": features.PAUSE_DB,
             "normalisation": self.normalisation(),
             "familiar": self.familiar,
         }

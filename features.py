@@ -27,6 +27,9 @@ FEATURE_VERSION = 1
 #: Frames this far below the loudest one, in decibel of RMS, count as silence at the ends of a clip.
 SILENCE_DB = 40.0
 
+#: And this far below it as pauses, which `vector` leaves out wherever they are.
+PAUSE_DB = 30.0
+
 #: The shortest waveform, in samples, whose frames suffice for a delta (186 ms).
 MIN_SAMPLES = (DELTA_WIDTH - 1) * HOP_LENGTH
 
@@ -253,9 +256,26 @@ def trim_silence(frames: np.ndarray) -> np.ndarray:
     Returns:
         (frames', 264), a view of the rows that remain: at least one.
     """
-    loudness = frames[:, RMS]
-    sound = np.flatnonzero(loudness >= loudness.max() * 10 ** (-SILENCE_DB / 20))
+    sound = np.flatnonzero(_reaches(frames, SILENCE_DB))
     return frames[max(0, sound[0] - 2) : sound[-1] + 3]
+
+
+def vector_of_sound(frames: np.ndarray, pause_db: float = PAUSE_DB) -> np.ndarray:
+    """Return the (264,) float32 mean of the frames that are no pause.
+
+    An average of speech and pauses says most of how long the pauses are.
+
+    Args:
+        frames: (frames, 264) as from `extract_frames`.
+        pause_db: how far a pause is below the loudest frame, in decibel of RMS.
+    """
+    return mean_vector(frames[_reaches(frames, pause_db)])
+
+
+def _reaches(frames: np.ndarray, decibel: float) -> np.ndarray:
+    """Return which frames are at most so many decibel softer than the loudest one: (frames,)."""
+    loudness = frames[:, RMS]
+    return loudness >= loudness.max() * 10 ** (-decibel / 20)
 
 
 def _product(rows: np.ndarray, matrix: np.ndarray) -> np.ndarray:

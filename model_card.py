@@ -106,7 +106,7 @@ def _card(manifest: dict[str, Any], figures: Sequence[str], ablation: str) -> st
         "frames": "A temporal 1D-CNN with attentive statistics pooling over the sequence of "
         "264-dimensional frames",
         "vector": "The original system's 1D-CNN over one 264-dimensional vector, the mean over "
-        "all frames",
+        "the frames that are no pause",
     }[manifest["network"]]
     licences = {corpus["licence"] for corpus in manifest["corpora"].values()}
     training = manifest["training"]

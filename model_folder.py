@@ -136,6 +136,7 @@ def write(
                 "network": kind,
                 "labels": list(emotions),
                 "feature_version": features.FEATURE_VERSION,
+                "pause_db": features.PAUSE_DB,
                 "sample_rate": SAMPLE_RATE,
                 "normalisation": normalisation,
                 "familiar": list(familiar),

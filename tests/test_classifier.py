@@ -215,6 +215,15 @@ def test_an_answer_can_be_had_step_by_step(kind, tmp_path) -> None:
         assert np.abs(both[1] - expected).max() > 1e-4
 
 
+def test_a_vector_model_of_before_pauses_were_left_out_hears_them(tmp_path) -> None:
+    model = EmotionClassifier.load(make_model(tmp_path / "vector", "vector"))
+    before = {name: value for name, value in model.manifest.items() if name != "pause_db"}
+    frames = features.extract_frames(np.concatenate([speechlike(1.0), np.zeros(SAMPLE_RATE, "f4")]))
+    np.testing.assert_array_equal(model.pooled(frames), [features.vector_of_sound(frames)])
+    heard = EmotionClassifier(before, model._run).pooled(frames)
+    np.testing.assert_array_equal(heard, [features.mean_vector(frames)])
+
+
 def test_of_a_long_reference_the_beginning_counts(monkeypatch) -> None:
     monkeypatch.setattr(classifier, "MAX_REFERENCE_SECONDS", 6.0)
     model = EmotionClassifier.load(ROOT / "model" / "frames")

@@ -24,6 +24,7 @@ def stub(kind: str) -> EmotionClassifier:
     manifest = {
         "labels": list(TWO_EMOTIONS),
         "network": kind,
+        "pause_db": features.PAUSE_DB,
         "normalisation": {"mean": mean.tolist(), "std": np.ones(264).tolist()},
     }
 

@@ -180,6 +180,26 @@ def test_trimming_keeps_something_of_silence() -> None:
     np.testing.assert_array_equal(features.trim_silence(frames), frames)
 
 
+def test_the_vector_of_a_sound_is_the_same_however_long_its_pauses_are() -> None:
+    sound = speechlike(1.0)
+    frames = features.extract_frames(sound)
+    pause = np.repeat(frames[:1] / 1e3, 40, axis=0)
+    with_pauses = np.concatenate([pause, frames[:20], pause, frames[20:], pause])
+    alone = features.vector_of_sound(frames)
+    np.testing.assert_array_equal(features.vector_of_sound(with_pauses), alone)
+    assert np.abs(features.mean_vector(with_pauses) - alone).max() > 1
+    everything = features.vector_of_sound(with_pauses, np.inf)
+    np.testing.assert_array_equal(everything, features.mean_vector(with_pauses))
+
+
+@pytest.mark.parametrize(("softer_db", "is_pause"), [(29, False), (31, True)])
+def test_a_pause_is_30_db_softer_than_the_loudest_frame(softer_db, is_pause) -> None:
+    frames = np.ones((2, 264), np.float32)
+    frames[1] *= 10 ** (-softer_db / 20)
+    expected = frames[0] if is_pause else frames.mean(axis=0)
+    np.testing.assert_allclose(features.vector_of_sound(frames), expected, rtol=1e-6)
+
+
 @given(st.integers(0, 1000), st.floats(-35, 0))
 def test_decibel_and_linear_undo_each_other_and_a_gain_is_a_shift(seed: int, gain: float) -> None:
     frames = np.random.default_rng(seed).uniform(1e-3, 1, (3, 264)).astype(np.float32)

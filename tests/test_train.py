@@ -151,7 +151,7 @@ def test_after_speaker_folds_the_model_learns_from_every_clip(corpus, cache) -> 
     logs = [np.log(fold.ensemble.temperature) for fold in folds]
     assert ensemble.temperature == pytest.approx(np.exp(np.mean(logs)))
     assert len(ensemble.members) == training.MEMBERS["vector"]
-    vectors = [dataset.features.mean_vector(clip) for clip in found.frames(0)]
+    vectors = [dataset.features.vector_of_sound(clip) for clip in found.frames(0)]
     mean = dataset.features.decibel(np.array(vectors)).mean(axis=0)
     member = ensemble.members[0]
     assert np.max(np.abs(member.mean - mean) / member.std) < 2e-2
@@ -165,7 +165,7 @@ def test_clips_that_are_set_aside_from_the_model_do_not_scale_its_features(corpu
     ensemble = crossvalidation.train_final(job, [], seed=0, jobs=1)
     assert 0 < len(ensemble.train) < len(found.table)
     member = ensemble.members[0]
-    vectors = np.array([dataset.features.mean_vector(clip) for clip in found.frames(0)])
+    vectors = np.array([dataset.features.vector_of_sound(clip) for clip in found.frames(0)])
     decibel = dataset.features.decibel(vectors)
     learned, heard = decibel[ensemble.train].mean(axis=0), decibel.mean(axis=0)
     assert np.max(np.abs(member.mean - learned) / member.std) < 2e-2

@@ -24,7 +24,7 @@ class Page:
     MODEL = "Model"
     MODELS = {  # noqa: RUF012
         "frames": ("Course over time", "Follows the voice from moment to moment."),
-        "vector": ("Average sound", "The original system: one average over the whole recording."),
+        "vector": ("Average sound", "The original system: one average over all that sounds."),
     }
     OWN_MODEL = "Trained here."
     LOADING = "Loading the model …"
@@ -573,7 +573,7 @@ class Model:
     EXPERT = "For experts"
     KINDS = {  # noqa: RUF012
         "frames": "1D-CNN with attentive statistics pooling over a sequence of 264-number frames",
-        "vector": "1D-CNN over one vector of 264 numbers, the mean over all frames",
+        "vector": "1D-CNN over one vector of 264 numbers, the mean over the frames that are no pause",
     }
     FACTS = (
         "{kind}; {parameters:,} parameters. Trained for {epochs} epochs with seed {seed}; softmax "
