@@ -282,8 +282,7 @@ class EmotionClassifier:
     def pooled(self, frames: np.ndarray) -> np.ndarray:
         """Return frames as the kind of network takes them: all, or for `vector` one mean.
 
-        Of the frames that are no pause, but for a model that was trained before pauses were left
-        out.
+        Of all frames but pauses, unless the model was trained before pauses were left out.
 
         Args:
             frames: (frames, 264) of `features.extract_frames`, silence trimmed.

@@ -95,7 +95,7 @@ def occlude(classifier: EmotionClassifier, waveform: np.ndarray) -> Occlusion:
 def numbers(classifier: EmotionClassifier, waveform: np.ndarray) -> np.ndarray:
     """Return the 264 numbers of a recording on the scale of a model's averages: (264,).
 
-    The mean, in decibel, over what the network is shown, silence around the sound left out, as
+    The mean, in decibel, over what the network is shown, silence left out, as
     `training.emotion_means`.
 
     Args:

@@ -261,7 +261,7 @@ def trim_silence(frames: np.ndarray) -> np.ndarray:
 
 
 def vector_of_sound(frames: np.ndarray, pause_db: float = PAUSE_DB) -> np.ndarray:
-    """Return the (264,) float32 mean of the frames that are no pause.
+    """Return the (264,) float32 mean of all frames but pauses.
 
     An average of speech and pauses says most of how long the pauses are.
 

@@ -10,6 +10,7 @@ import numpy as np
 
 import evaluation
 from familiarity import TEMPERATURE
+from features import PAUSE_DB
 
 PROTOCOL_WORDS = {
     "random": "known voices (random 80/20)",
@@ -106,7 +107,7 @@ def _card(manifest: dict[str, Any], figures: Sequence[str], ablation: str) -> st
         "frames": "A temporal 1D-CNN with attentive statistics pooling over the sequence of "
         "264-dimensional frames",
         "vector": "The original system's 1D-CNN over one 264-dimensional vector, the mean over "
-        "the frames that are no pause",
+        f"all frames but pauses (more than {PAUSE_DB:g} dB softer than the loudest)",
     }[manifest["network"]]
     licences = {corpus["licence"] for corpus in manifest["corpora"].values()}
     training = manifest["training"]
@@ -127,7 +128,8 @@ def _card(manifest: dict[str, Any], figures: Sequence[str], ablation: str) -> st
             f"{corpus['speakers']} speakers, {corpus['licence']}"
             for name, corpus in manifest["corpora"].items()
         ),
-        training=f"seed {training['seed']}, {training['epochs']} epochs, softmax temperature "
+        training=f"seed {training['seed']}, {training['epochs']} epochs, networks averaged: "
+        f"{training['members']}, softmax temperature "
         f"{training['temperature']:.2f} from validation clips"
         + (
             f", up to {TEMPERATURE:g} times as high for recordings unlike these" if familiar else ""

@@ -234,6 +234,11 @@ def vectors_table() -> str:
     return _table("vectors", {"of the 264 means": "what", "speech": "speech", "and song": "both"})
 
 
+def pauses_table() -> str:
+    """Return what it is worth to average no pauses, as a Markdown table."""
+    return _table("pauses", {"averaged frames": "what", "speech": "speech", "and song": "both"})
+
+
 def flatter_table() -> str:
     """Return what ends a training where the loss is flatter is worth, as a Markdown table."""
     return _table("flatter", {"training": "what", "draws": "draws", **_HOME, **_ACROSS})
@@ -336,6 +341,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "one_sided": one_sided_table,
     "elsewhere": elsewhere_table,
     "vectors": vectors_table,
+    "pauses": pauses_table,
     "vector_network": vector_network_table,
     "flatter": flatter_table,
     "asked_otherwise": asked_otherwise_table,

@@ -135,7 +135,7 @@ def make_model(folder: Path, kind: str) -> Path:
         emotion_means=np.zeros((len(corpora.EMOTIONS), network.N_FEATURES)),
         table=clips,
         records=[],
-        training={"seed": 0, "epochs": 0, "temperature": 1.0, "recipe": []},
+        training={"seed": 0, "epochs": 0, "members": 1, "temperature": 1.0, "recipe": []},
     )
     return folder
 

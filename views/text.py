@@ -573,7 +573,7 @@ class Model:
     EXPERT = "For experts"
     KINDS = {  # noqa: RUF012
         "frames": "1D-CNN with attentive statistics pooling over a sequence of 264-number frames",
-        "vector": "1D-CNN over one vector of 264 numbers, the mean over the frames that are no pause",
+        "vector": "1D-CNN over one vector of 264 numbers, the mean over all frames but pauses",
     }
     FACTS = (
         "{kind}; {parameters:,} parameters. Trained for {epochs} epochs with seed {seed}; softmax "
