@@ -239,9 +239,19 @@ def pauses_table() -> str:
     return _table("pauses", {"averaged frames": "what", "speech": "speech", "and song": "both"})
 
 
+def vector_members_table() -> str:
+    """Return what further networks are worth to `vector`, as a Markdown table."""
+    return _table("vector_members", {"networks": "members", **_HOME})
+
+
 def flatter_table() -> str:
     """Return what ends a training where the loss is flatter is worth, as a Markdown table."""
     return _table("flatter", {"training": "what", "draws": "draws", **_HOME, **_ACROSS})
+
+
+def asked_sound_table() -> str:
+    """Return what it is worth to show networks less of a clip, as a Markdown table."""
+    return _table("asked_sound", {"shown": "what", **_HOME, **_ACROSS})
 
 
 def asked_otherwise_table() -> str:
@@ -342,9 +352,11 @@ TABLES: dict[str, Callable[[], str]] = {
     "elsewhere": elsewhere_table,
     "vectors": vectors_table,
     "pauses": pauses_table,
+    "vector_members": vector_members_table,
     "vector_network": vector_network_table,
     "flatter": flatter_table,
     "asked_otherwise": asked_otherwise_table,
+    "asked_sound": asked_sound_table,
     "members": members_table,
     "together": together_table,
     "known_setting": known_setting_table,
