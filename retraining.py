@@ -44,6 +44,7 @@ NICE = 10  # the page goes first
 # small corpus allows (training.EPOCHS).
 MEETINGS = 140_000
 EPOCHS = {"frames": 40, "vector": 40}
+MEMBERS = {"frames": 2, "vector": 3}  # training.MEMBERS, without a wait for TensorFlow
 # Seconds of one core, measured in 2026: to extract a clip and its changed copies, and to meet one.
 EXTRACTION, MEETING, BEGINNING = 0.09, 0.004, 60.0
 PATIENCE = 5.0  # seconds for a process to end
@@ -140,8 +141,9 @@ def epochs(clips: int, *, network: str) -> int:
 def minutes(clips: int, *, network: str) -> int:
     """Return roughly how long a training takes on this machine."""
     cores = os.cpu_count() or 1
-    learning = epochs(clips, network=network) * clips * MEETING / min(cores, 2)
-    return math.ceil((BEGINNING + 2 * learning + clips * EXTRACTION / cores) / 60)
+    rounds = math.ceil(MEMBERS[network] / cores)  # of trainings side by side
+    learning = rounds * epochs(clips, network=network) * clips * MEETING
+    return math.ceil((BEGINNING + learning + clips * EXTRACTION / cores) / 60)
 
 
 def start(model: str, kept: Sequence[Kept], *, sources: Sequence[Path], network: str) -> None:

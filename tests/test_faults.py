@@ -499,7 +499,7 @@ def test_two_processes_train_the_same_weights(corpus, tmp_path):
         finished = crossvalidation.run(job, "speaker", folds=2, seeds=[0], jobs=2)
         results = [fold.result for fold in finished]
         records.append(evaluation.records(found.table, "speaker", TWO_EMOTIONS, results))
-        (file,) = finished[0].ensemble.files
+        file = finished[0].ensemble.files[0]
         with np.load(file) as arrays:
             weights.append(dict(arrays))
         file.unlink()

@@ -104,7 +104,17 @@ def test_the_passes_are_those_of_the_recipes_but_for_large_corpora():
     assert retraining.EPOCHS == training.EPOCHS
     assert retraining.epochs(100, network="frames") == training.EPOCHS["frames"]
     assert retraining.epochs(9900, network="frames") == 14
+
+
+def test_more_clips_and_more_networks_than_cores_take_longer(monkeypatch):
+    assert retraining.MEMBERS == training.MEMBERS
     assert retraining.minutes(9900, network="frames") > retraining.minutes(100, network="frames")
+    monkeypatch.setattr(retraining.os, "cpu_count", lambda: 2)
+    two = [retraining.minutes(9900, network=network) for network in ("frames", "vector")]
+    monkeypatch.setattr(retraining.os, "cpu_count", lambda: 4)
+    four = [retraining.minutes(9900, network=network) for network in ("frames", "vector")]
+    assert two[1] > two[0]
+    assert four[1] == four[0]
 
 
 @pytest.fixture
@@ -161,9 +171,13 @@ def test_the_training_goes_on_when_page_and_training_are_killed(place):
     assert not (place / "model").exists()
     retraining.go_on()
     finished = wait_for("finished")
-    passes = [line["epoch"] for line in losses(finished)]
-    assert passes == sorted(set(passes))  # none is repeated
-    assert passes[-1] == 60
+    passes = {}
+    for line in losses(finished):
+        passes.setdefault(line["training"], []).append(line["epoch"])
+    assert len(passes) == retraining.MEMBERS["vector"]
+    for numbers in passes.values():
+        assert numbers == sorted(set(numbers))  # none is repeated
+        assert numbers[-1] == 60
 
     manifest = model_folder.read(place / "model" / "my-try-1")
     kept = my_recordings.clips()
