@@ -263,7 +263,7 @@ def trim_silence(frames: np.ndarray) -> np.ndarray:
 def vector_of_sound(frames: np.ndarray, pause_db: float = PAUSE_DB) -> np.ndarray:
     """Return the (264,) float32 mean of all frames but pauses.
 
-    An average of speech and pauses says most of how long the pauses are.
+    In a mean over both, how long the pauses are hides how the speech is (docs/experiments.md).
 
     Args:
         frames: (frames, 264) as from `extract_frames`.
