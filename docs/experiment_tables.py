@@ -254,6 +254,12 @@ def asked_sound_table() -> str:
     return _table("asked_sound", {"shown": "what", **_HOME, **_ACROSS})
 
 
+def asked_levels_table() -> str:
+    """Return what the level of another corpus is worth, as a Markdown table."""
+    columns = ("RAVDESS to CREMA-D", "CREMA-D to RAVDESS")
+    return _table("asked_levels", {"level": "what", **{name: _ACROSS[name] for name in columns}})
+
+
 def asked_otherwise_table() -> str:
     """Return what other ways of asking the same networks are worth, as a Markdown table."""
     return _table("asked_otherwise", {"asked": "what", **_HOME, **_ACROSS})
@@ -357,6 +363,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "flatter": flatter_table,
     "asked_otherwise": asked_otherwise_table,
     "asked_sound": asked_sound_table,
+    "asked_levels": asked_levels_table,
     "members": members_table,
     "together": together_table,
     "known_setting": known_setting_table,
