@@ -71,27 +71,36 @@ class Dataset:
 
 @dataclass(frozen=True)
 class Packed:
-    """The frames of all clips in all copies, in one file that all processes map into memory.
+    """The frames of all clips in all copies, in files that all processes map into memory.
 
     Attributes:
         frames: (all frames, 264) float16 of `features.decibel`, one copy after the other.
+        pitch: (all frames, 6) float16 of `pitch.contour`.
         starts: (copies, clips + 1) number of the first frame of each clip; the last entry of a copy
             is where it ends.
     """
 
     frames: np.ndarray
+    pitch: np.ndarray
     starts: np.ndarray
 
     @classmethod
     def open(cls, file: Path) -> "Packed":
-        """Map a file of `pack` into memory."""
+        """Map the files of `pack` into memory."""
+        heard = np.load(file.with_suffix(".pitch.npy"), mmap_mode="r")
         starts = np.load(file.with_suffix(".starts.npy"))
-        return cls(np.load(file, mmap_mode="r"), starts)
+        return cls(np.load(file, mmap_mode="r"), heard, starts)
 
     def clip(self, copy: int, row: int) -> np.ndarray:
         """Return the frames of one clip: (frames, 264) float32."""
-        first, end = self.starts[copy, row], self.starts[copy, row + 1]
-        return self.frames[first:end].astype(np.float32)
+        return self.frames[self._place(copy, row)].astype(np.float32)
+
+    def contour(self, copy: int, row: int) -> np.ndarray:
+        """Return the pitch of one clip: (frames, 6) float32."""
+        return self.pitch[self._place(copy, row)].astype(np.float32)
+
+    def _place(self, copy: int, row: int) -> slice:
+        return slice(self.starts[copy, row], self.starts[copy, row + 1])
 
 
 def pack(dataset: Dataset, file: Path) -> None:
@@ -110,13 +119,30 @@ def pack(dataset: Dataset, file: Path) -> None:
         "fortran_order": False,
         "shape": (int(ends[-1, -1]), len(features.FEATURE_NAMES)),
     }
+    bar = {"desc": "training material", "unit": "chunk"}
     with files.whole(file) as part, part.open("wb") as stream:
         np.save(file.with_suffix(".starts.npy"), starts)
         # Not through a map of memory: a disk that is full then ends the process without a word.
         np.lib.format.write_array_header_1_0(stream, header)
-        for chunk in tqdm(chunks, desc="training material", unit="chunk"):
+        heard = []
+        for chunk, clips in zip(tqdm(chunks, **bar), lengths, strict=True):
             frames = features.decibel(_read(chunk, "frames"))
             stream.write(frames.astype(np.float16).tobytes())
+            heard.append(_contours(frames[:, features.MEL], clips).astype(np.float16))
+        np.save(file.with_suffix(".pitch.npy"), np.concatenate(heard))
+
+
+def _contours(mel: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """Return the pitch of clips that lie one behind the other: (frames, 6)."""
+    import pitch
+
+    if not len(lengths):
+        return np.zeros((0, pitch.N_PITCH))
+    # Side by side, the shorter ones continued with padding.
+    is_frame = np.arange(lengths.max()) < lengths[:, np.newaxis]
+    clips = np.zeros((*is_frame.shape, features.N_MELS), np.float32)
+    clips[is_frame] = mel
+    return np.asarray(pitch.contour(clips, is_frame[..., np.newaxis].astype(np.float32)))[is_frame]
 
 
 def extract(

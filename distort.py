@@ -16,6 +16,8 @@ _LOUDER[0] = np.sqrt(N_MELS)
 _LOUDER[MEL] = 1.0
 _LOUDER[RMS] = 1.0
 
+_GROUPS = (*FEATURE_GROUPS, slice(len(FEATURE_NAMES), None))
+
 
 def amplify(frames: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Return a clip louder or softer by up to `GAIN_DB`.
@@ -31,10 +33,10 @@ def mask(crop: np.ndarray, rng: np.random.Generator) -> None:
     """Set stretches of standardised frames to 0, the mean.
 
     The masks of SpecAugment (Park et al., Interspeech 2019), over time, over mel bands and over
-    whole groups of features.
+    whole groups of features, of which the pitch is one.
 
     Args:
-        crop: (frames, 264), changed in place.
+        crop: (frames, 270), changed in place: 264 numbers, and `pitch.contour`.
         rng: from which alone the stretches are drawn.
     """
     if rng.random() < 0.5:
@@ -42,7 +44,7 @@ def mask(crop: np.ndarray, rng: np.random.Generator) -> None:
         band = MEL.start + int(rng.integers(N_MELS - width))
         crop[:, band : band + width] = 0
     if rng.random() < 0.3:
-        crop[:, FEATURE_GROUPS[rng.integers(len(FEATURE_GROUPS))]] = 0
+        crop[:, _GROUPS[rng.integers(len(_GROUPS))]] = 0
     if rng.random() < 0.5:
         width = int(rng.integers(4, 16))
         moment = int(rng.integers(max(1, len(crop) - width)))

@@ -105,7 +105,7 @@ def _chance(manifest: dict[str, Any]) -> str:
 def _card(manifest: dict[str, Any], figures: Sequence[str], ablation: str) -> str:
     what = {
         "frames": "A temporal 1D-CNN with attentive statistics pooling over the sequence of "
-        "264-dimensional frames",
+        "264-dimensional frames and the pitch that is read off their mel bands",
         "vector": "The original system's 1D-CNN over one 264-dimensional vector, the mean over "
         f"all frames but pauses (more than {PAUSE_DB:g} dB softer than the loudest)",
     }[manifest["network"]]

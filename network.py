@@ -2,10 +2,11 @@
 
 Both are built from two parts. The `frontend` takes the raw numbers of `features.py`, puts powers
 on a decibel scale, standardises each of the 264 features with the mean and standard deviation of
-the training clips, and stops at a limit what is far from them. The `body` learns, and several
-bodies that learned from different draws are an ensemble. Training runs on a body alone, over
-features that went through the frontend's steps before; `join` makes one network of frontend and
-bodies, and that is what is saved: raw features in, calibrated probabilities out.
+the training clips, and stops at a limit what is far from them; that of `frames` adds the pitch,
+which it reads off the mel bands. The `body` learns, and several bodies that learned from different
+draws are an ensemble. Training runs on a body alone, over features that went through the
+frontend's steps before; `join` makes one network of frontend and bodies, and that is what is saved:
+raw features in, calibrated probabilities out.
 
 Only built-in Keras layers and operations are used, so a saved network loads in Keras' safe mode.
 """
@@ -17,6 +18,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
+import pitch
 from features import FEATURE_NAMES, MEL, POWER_FLOOR, RMS
 
 N_FEATURES = len(FEATURE_NAMES)
@@ -30,29 +32,31 @@ ASKED_LIMIT = 1.5
 
 
 def frames_frontend(mean: np.ndarray, std: np.ndarray) -> keras.Model:
-    """Return (batch, frames, 264) raw → (batch, frames, 264) standardised, mel and RMS in decibel.
+    """Return (batch, frames, 264) raw → (batch, frames, 270) standardised, and their pitch.
 
-    The scale is that of `features.decibel`. Frames in which all 264 numbers are 0 are padding
-    (silence is not: its first MFCC is about -1100) and come out as zeros, the mean of every
-    feature.
+    Mel and RMS are on the scale of `features.decibel`; the last numbers are of `pitch.contour`.
+    Frames in which all 264 numbers are 0 are padding (silence is not: its first MFCC is about
+    -1100) and come out as zeros, the mean of every feature.
 
     Args:
         mean, std: (264,) of the training frames, mel and RMS in decibel.
     """
     raw = keras.Input((None, N_FEATURES))
     is_frame = ops.cast(ops.any(ops.not_equal(raw, 0.0), axis=-1, keepdims=True), "float32")
-    standardised = _standardise(raw, mean, std, limit=ASKED_LIMIT)
-    return keras.Model(raw, standardised * is_frame, name="frontend")
+    decibel = _decibel(raw)
+    standardised = _standardise(decibel, mean, std, limit=ASKED_LIMIT) * is_frame
+    heard = pitch.contour(decibel[..., MEL], is_frame)
+    return keras.Model(raw, ops.concatenate([standardised, heard], axis=-1), name="frontend")
 
 
 def frames_body(n_emotions: int, *, channels: int = 192) -> keras.Model:
-    """Return the temporal 1D-CNN: (batch, frames, 264) standardised → (batch, emotions) logits.
+    """Return the temporal 1D-CNN: (batch, frames, 270) of the frontend → (batch, emotions) logits.
 
     One strided convolution, residual blocks of growing dilation, and attentive statistics pooling
     (Okabe, Koshinaka & Shinoda, Interspeech 2018): a learned weight per frame and channel, of
     which the weighted mean and standard deviation over time describe the clip.
     """
-    features = keras.Input((None, N_FEATURES))
+    features = keras.Input((None, N_FEATURES + pitch.N_PITCH))
     is_frame = ops.cast(ops.any(ops.not_equal(features, 0.0), axis=-1, keepdims=True), "float32")
     is_frame = layers.MaxPooling1D(2, padding="same")(is_frame)
 
@@ -82,7 +86,8 @@ def vector_frontend(mean: np.ndarray, std: np.ndarray) -> keras.Model:
         mean, std: (264,) of the training vectors, mel and RMS in decibel.
     """
     raw = keras.Input((N_FEATURES, 1))
-    standardised = _standardise(layers.Reshape((1, N_FEATURES))(raw), mean, std, limit=LIMIT)
+    decibel = _decibel(layers.Reshape((1, N_FEATURES))(raw))
+    standardised = _standardise(decibel, mean, std, limit=LIMIT)
     return keras.Model(raw, layers.Reshape((N_FEATURES, 1))(standardised), name="frontend")
 
 
@@ -125,14 +130,16 @@ def join(
     return keras.Model(raw, layers.Softmax(name="probabilities")(logits), name="network")
 
 
-def _standardise(
-    raw: keras.KerasTensor, mean: np.ndarray, std: np.ndarray, *, limit: float
-) -> keras.KerasTensor:
+def _decibel(raw: keras.KerasTensor) -> keras.KerasTensor:
+    """Return the features on the scale of `features.decibel`."""
     decibel = 10.0 / math.log(10.0)
     mel = decibel * ops.log(ops.maximum(raw[..., MEL], POWER_FLOOR))
     rms = 2 * decibel * ops.log(ops.maximum(raw[..., RMS : RMS + 1], POWER_FLOOR**0.5))
-    compressed = ops.concatenate(
-        [raw[..., : MEL.start], mel, raw[..., MEL.stop : RMS], rms], axis=-1
-    )
+    return ops.concatenate([raw[..., : MEL.start], mel, raw[..., MEL.stop : RMS], rms], axis=-1)
+
+
+def _standardise(
+    decibel: keras.KerasTensor, mean: np.ndarray, std: np.ndarray, *, limit: float
+) -> keras.KerasTensor:
     standardise = layers.Normalization(mean=mean, variance=np.square(std))
-    return ops.clip(standardise(compressed), -limit, limit)
+    return ops.clip(standardise(decibel), -limit, limit)

@@ -98,7 +98,7 @@ def assemble(members: Sequence[Member], *, temperature: float) -> keras.Model:
 
 def run_key(kind: str, dataset: Dataset, *, epochs: int) -> str:
     """Return a name for all that a result depends on but the split and the seed."""
-    names = ("distort", "network", "training")
+    names = ("distort", "network", "pitch", "training")
     digest = hashlib.sha256()
     for name in names:
         digest.update(Path(__file__).with_name(f"{name}.py").read_bytes())
@@ -372,9 +372,10 @@ class _Material:
         crop = amplify(clip[start : start + CROP_FRAMES], rng)
         if rng.random() < CENTRED_SHARE:
             crop -= self._draw_centre(self._voice[row], rng)
-        crop = self._standardise(crop)
+        heard = self._packed.contour(copy, row)[start : start + CROP_FRAMES]
+        crop = np.concatenate([self._standardise(crop), heard], axis=1)
         mask(crop, rng)
-        padded = np.zeros((CROP_FRAMES, N_FEATURES), np.float32)
+        padded = np.zeros((CROP_FRAMES, crop.shape[1]), np.float32)
         start = rng.integers(CROP_FRAMES - len(crop) + 1)
         padded[start : start + len(crop)] = crop
         return padded

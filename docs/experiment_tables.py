@@ -249,6 +249,25 @@ def flatter_table() -> str:
     return _table("flatter", {"training": "what", "draws": "draws", **_HOME, **_ACROSS})
 
 
+def pitch_table() -> str:
+    """Return what a voice's pitch is worth to `frames`, as a Markdown table."""
+    columns = {
+        "shown": "what",
+        "RAVDESS speech": "speech",
+        "of men": "men",
+        "of women": "women",
+        "and song": "both",
+        "RAVDESS to CREMA-D": "to_crema_d",
+    }
+    return _table("pitch", columns)
+
+
+def soups_table() -> str:
+    """Return what branches of one training are worth together, as a Markdown table."""
+    columns = ("RAVDESS speech", "and song", "RAVDESS to CREMA-D")
+    return _table("soups", {"networks": "what", **{name: (_HOME | _ACROSS)[name] for name in columns}})
+
+
 def asked_sound_table() -> str:
     """Return what it is worth to show networks less of a clip, as a Markdown table."""
     return _table("asked_sound", {"shown": "what", **_HOME, **_ACROSS})
@@ -362,6 +381,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "vector_network": vector_network_table,
     "flatter": flatter_table,
     "asked_otherwise": asked_otherwise_table,
+    "pitch": pitch_table,
+    "soups": soups_table,
     "asked_sound": asked_sound_table,
     "asked_levels": asked_levels_table,
     "members": members_table,

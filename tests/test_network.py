@@ -7,6 +7,7 @@ from keras import layers
 
 import features
 import network
+import pitch
 
 EMOTIONS = 8
 
@@ -50,9 +51,13 @@ def test_frames_frontend_standardises_and_compresses() -> None:
     mean, std = np.linspace(-3, 3, 264), np.linspace(1, 3, 264)
     raw = np.abs(random_frames(1, 5)) + 0.1
     found = np.asarray(network.frames_frontend(mean, std)(raw))
-    standardised = (features.decibel(raw[0].astype(float))[np.newaxis] - mean) / std
+    decibel = features.decibel(raw[0].astype(float))[np.newaxis]
+    standardised = (decibel - mean) / std
     expected = np.clip(standardised, -network.ASKED_LIMIT, network.ASKED_LIMIT)
-    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(found[..., :264], expected, rtol=1e-4, atol=1e-4)
+    mel = decibel[..., features.MEL].astype(np.float32)
+    heard = np.asarray(pitch.contour(mel, np.ones((1, 5, 1), np.float32)))
+    np.testing.assert_allclose(found[..., 264:], heard, rtol=1e-4, atol=1e-4)
     assert 0.1 < np.mean(expected == standardised) < 0.9
 
 
@@ -64,7 +69,7 @@ def test_vector_frontend_standardises_and_compresses() -> None:
     expected = np.clip(standardised, -network.LIMIT, network.LIMIT)[..., np.newaxis]
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
     # But for the limit, as `frames` sees a single frame.
-    frame = np.asarray(network.frames_frontend(mean, std)(raw)).swapaxes(1, 2)
+    frame = np.asarray(network.frames_frontend(mean, std)(raw))[..., :264].swapaxes(1, 2)
     asked = np.clip(found, -network.ASKED_LIMIT, network.ASKED_LIMIT)
     np.testing.assert_allclose(asked, frame, rtol=1e-5, atol=1e-5)
 

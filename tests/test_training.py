@@ -8,6 +8,7 @@ import pytest
 from conftest import NOISY, TWO_EMOTIONS, extract
 
 import dataset
+import pitch
 import training
 
 
@@ -23,6 +24,9 @@ def test_packed_frames_are_those_of_every_copy_in_decibel(corpus, tmp_path) -> N
         for row, clip in enumerate(found.frames(copy)):
             expected = dataset.features.decibel(clip).astype(np.float16)
             np.testing.assert_array_equal(packed.clip(copy, row), expected)
+            mel = dataset.features.decibel(clip)[np.newaxis, :, dataset.features.MEL]
+            heard = pitch.contour(mel, np.ones((1, len(clip), 1), np.float32))[0]
+            np.testing.assert_allclose(packed.contour(copy, row), heard, atol=2e-3)
 
 
 def weights_of(
@@ -128,7 +132,8 @@ def test_a_voice_is_centred_by_how_it_differs_from_others(monkeypatch) -> None:
         columns=["speaker", "emotion", "channel", "level"],
     ).assign(corpus="one")
     frames = np.repeat(table.level.to_numpy(np.float16), 10)[:, np.newaxis].repeat(264, axis=1)
-    packed = dataset.Packed(frames, np.arange(0, len(frames) + 1, 10)[np.newaxis])
+    starts = np.arange(0, len(frames) + 1, 10)[np.newaxis]
+    packed = dataset.Packed(frames, np.zeros((len(frames), pitch.N_PITCH)), starts)
     material = training._Material("frames", table, packed, np.arange(6), np.arange(6))
     assert material.quiet == pytest.approx((1 + 3) / 2)  # calm speech and neutral speech
     monkeypatch.setattr(training, "CENTRE_CLIPS", 20_000)
@@ -153,7 +158,7 @@ def test_a_feature_that_never_changed_is_not_blown_up(corpus, tmp_path) -> None:
     frames[:, 7] = 3.0
     table = extract(corpus, tmp_path, [()]).table
     rows = np.arange(len(table))
-    still = dataset.Packed(frames, packed.starts)
+    still = dataset.Packed(frames, packed.pitch, packed.starts)
     material = training._Material("frames", table, still, rows, rows)
     assert material.std[7] == 1
     frontend = training.network.frames_frontend(material.mean, material.std)

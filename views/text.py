@@ -572,7 +572,8 @@ class Model:
     )
     EXPERT = "For experts"
     KINDS = {  # noqa: RUF012
-        "frames": "1D-CNN with attentive statistics pooling over a sequence of 264-number frames",
+        "frames": "1D-CNN with attentive statistics pooling over a sequence of 264-number frames "
+        "and their pitch",
         "vector": "1D-CNN over one vector of 264 numbers, the mean over all frames but pauses",
     }
     FACTS = (
