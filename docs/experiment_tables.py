@@ -264,8 +264,9 @@ def pitch_table() -> str:
 
 def soups_table() -> str:
     """Return what branches of one training are worth together, as a Markdown table."""
-    columns = ("RAVDESS speech", "and song", "RAVDESS to CREMA-D")
-    return _table("soups", {"networks": "what", **{name: (_HOME | _ACROSS)[name] for name in columns}})
+    names = ("RAVDESS speech", "and song", "RAVDESS to CREMA-D")
+    columns = {name: (_HOME | _ACROSS)[name] for name in names}
+    return _table("soups", {"networks": "what", **columns})
 
 
 def asked_sound_table() -> str:
