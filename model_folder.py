@@ -4,6 +4,7 @@
 are, and holds the SHA-256 of every file that decides an answer.
 """
 
+import copy
 import ctypes
 import errno
 import json
@@ -196,9 +197,47 @@ def _convert(network: "keras.Model", place: Path) -> bytes:
     except tf.errors.ResourceExhaustedError:  # of a disk, too
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from None
     try:
-        return tf.lite.TFLiteConverter.from_saved_model(str(place)).convert()
+        return _halve(tf.lite.TFLiteConverter.from_saved_model(str(place)).convert())
     finally:
         shutil.rmtree(place)
+
+
+def _halve(model: bytes) -> bytes:
+    """Return a LiteRT model that keeps what it multiplies with as halves, if they lose nothing.
+
+    LiteRT widens them when it loads the model.
+    """
+    from tensorflow.lite.python import schema_py_generated as schema
+    from tensorflow.lite.tools import flatbuffer_utils
+
+    tree = flatbuffer_utils.convert_bytearray_to_object(bytearray(model))
+    (graph,) = tree.subgraphs
+    multiplying = (schema.BuiltinOperator.CONV_2D, schema.BuiltinOperator.FULLY_CONNECTED)
+    kernels = {
+        operator.inputs[1]
+        for operator in graph.operators
+        if tree.operatorCodes[operator.opcodeIndex].builtinCode in multiplying
+    }
+    # Version 3 is the first that takes halves.
+    widening = schema.OperatorCodeT(
+        schema.BuiltinOperator.DEQUANTIZE, None, 3, schema.BuiltinOperator.DEQUANTIZE
+    )
+    tree.operatorCodes.append(widening)
+    for number in sorted(kernels):
+        single = graph.tensors[number]
+        content = tree.buffers[single.buffer]
+        numbers = np.frombuffer(bytes(content.data), np.float32)
+        halves = numbers.astype(np.float16)
+        if not np.array_equal(halves, numbers):
+            continue
+        content.data = np.frombuffer(halves.tobytes(), np.uint8)
+        half = copy.copy(single)
+        half.type, half.name = schema.TensorType.FLOAT16, single.name + b"_half"
+        single.buffer = 0  # the empty one: its content is computed
+        graph.tensors.append(half)
+        operator = schema.OperatorT(len(tree.operatorCodes) - 1, [len(graph.tensors) - 1], [number])
+        graph.operators.insert(0, operator)
+    return bytes(flatbuffer_utils.convert_object_to_bytearray(tree))
 
 
 def _put_in_place(new: Path, folder: Path) -> None:

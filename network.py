@@ -30,6 +30,8 @@ LIMIT = 2.0
 #: others, so that whole ones say more than it is used to (docs/experiments.md).
 ASKED_LIMIT = 1.5
 
+_EPSILON = 1e-3  # of the batch normalisations
+
 
 def frames_frontend(mean: np.ndarray, std: np.ndarray) -> keras.Model:
     """Return (batch, frames, 264) raw → (batch, frames, 270) standardised, and their pitch.
@@ -49,20 +51,27 @@ def frames_frontend(mean: np.ndarray, std: np.ndarray) -> keras.Model:
     return keras.Model(raw, ops.concatenate([standardised, heard], axis=-1), name="frontend")
 
 
-def frames_body(n_emotions: int, *, channels: int = 192) -> keras.Model:
+def frames_body(n_emotions: int, *, channels: int = 192, folded: bool = False) -> keras.Model:
     """Return the temporal 1D-CNN: (batch, frames, 270) of the frontend → (batch, emotions) logits.
 
     One strided convolution, residual blocks of growing dilation, and attentive statistics pooling
     (Okabe, Koshinaka & Shinoda, Interspeech 2018): a learned weight per frame and channel, of
     which the weighted mean and standard deviation over time describe the clip.
+
+    Args:
+        n_emotions: in label order.
+        channels: of all convolutions.
+        folded: the convolutions have biases and no batch normalisation, for weights of `fold`.
     """
     features = keras.Input((None, N_FEATURES + pitch.N_PITCH))
     is_frame = ops.cast(ops.any(ops.not_equal(features, 0.0), axis=-1, keepdims=True), "float32")
     is_frame = layers.MaxPooling1D(2, padding="same")(is_frame)
 
     def convolve(x: keras.KerasTensor, width: int, **options: int) -> keras.KerasTensor:
-        x = layers.Conv1D(channels, width, padding="same", use_bias=False, **options)(x)
-        return layers.Activation("relu")(layers.BatchNormalization()(x))
+        x = layers.Conv1D(channels, width, padding="same", use_bias=folded, **options)(x)
+        if not folded:
+            x = layers.BatchNormalization(epsilon=_EPSILON)(x)
+        return layers.Activation("relu")(x)
 
     x = convolve(features, 5, strides=2) * is_frame
     for dilation in (1, 2, 4):
@@ -77,6 +86,20 @@ def frames_body(n_emotions: int, *, channels: int = 192) -> keras.Model:
     pooled = ops.concatenate([mean, ops.sqrt(ops.maximum(variance, 1e-5))], axis=-1)
     pooled = layers.Dropout(0.2)(layers.BatchNormalization()(pooled))
     return keras.Model(features, layers.Dense(n_emotions)(pooled), name="body")
+
+
+def fold(weights: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Return the weights with which a folded `frames_body` says what a trained one says.
+
+    Args:
+        weights: of the trained one, in Keras' order.
+    """
+    rest, folded = list(weights), []
+    while rest[0].ndim == 3:  # a convolution, and its batch normalisation
+        kernel, gamma, beta, mean, variance, *rest = rest
+        scale = gamma / np.sqrt(variance + _EPSILON)
+        folded += [kernel * scale, beta - mean * scale]
+    return folded + rest
 
 
 def vector_frontend(mean: np.ndarray, std: np.ndarray) -> keras.Model:

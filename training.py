@@ -80,9 +80,19 @@ class Member:
         return _FRONTENDS[self.kind](self.mean, self.std)
 
     def body(self) -> keras.Model:
-        """Return the half of the network that was trained."""
-        body = _BODIES[self.kind](self.weights[-1].size)
-        body.set_weights(self.weights)
+        """Return the half of the network that was trained, as it is saved.
+
+        Its batch normalisations are folded into the convolutions, and what it multiplies with has
+        the precision of a half: the LiteRT twin then needs half as many bytes and loses nothing.
+        """
+        n_emotions = self.weights[-1].size
+        if self.kind == "frames":
+            body, weights = network.frames_body(n_emotions, folded=True), network.fold(self.weights)
+        else:
+            body, weights = network.vector_body(n_emotions), self.weights
+        body.set_weights(
+            [w.astype(np.float16).astype(np.float32) if w.ndim > 1 else w for w in weights]
+        )
         return body
 
 

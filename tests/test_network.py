@@ -85,6 +85,21 @@ def test_padding_does_not_change_a_clip() -> None:
     np.testing.assert_allclose(np.asarray(joined(padded)), np.asarray(joined(raw)), atol=1e-5)
 
 
+def test_folded_a_network_says_the_same() -> None:
+    keras.utils.set_random_seed(1)
+    rng = np.random.default_rng(1)
+    trained = network.frames_body(EMOTIONS)
+    for layer in trained.layers:
+        if isinstance(layer, layers.BatchNormalization):
+            layer.set_weights([rng.uniform(0.5, 2, w.shape) for w in layer.get_weights()])
+    folded = network.frames_body(EMOTIONS, folded=True)
+    folded.set_weights(network.fold(trained.get_weights()))
+    heard = rng.standard_normal((2, 30, 270)).astype(np.float32)
+    expected = np.asarray(trained(heard))
+    assert np.ptp(expected) > 0.1
+    np.testing.assert_allclose(np.asarray(folded(heard)), expected, rtol=1e-4, atol=1e-4)
+
+
 @pytest.mark.parametrize("kind", ["frames", "vector"])
 def test_a_joined_network_gives_probabilities_and_loads_in_safe_mode(kind, tmp_path) -> None:
     bodies = [getattr(network, f"{kind}_body")(EMOTIONS) for _ in range(2)]

@@ -8,6 +8,7 @@ import pytest
 from conftest import NOISY, TWO_EMOTIONS, extract
 
 import dataset
+import network
 import pitch
 import training
 
@@ -63,6 +64,18 @@ def test_an_interrupted_training_ends_as_if_never_stopped(kind, corpus, tmp_path
     assert all(np.array_equal(a, b) for a, b in zip(straight, resumed, strict=True))
     other = weights_of(found, tmp_path / "other", kind=kind, seed=1)
     assert not all(np.array_equal(a, b) for a, b in zip(straight, other, strict=True))
+
+
+@pytest.mark.parametrize("kind", ["frames", "vector"])
+def test_a_trained_network_is_asked_with_kernels_of_half_precision(kind) -> None:
+    trained = getattr(network, f"{kind}_body")(2)
+    scale = np.ones(264, np.float32)
+    body = training.Member(kind, 0 * scale, scale, trained.get_weights()).body()
+    shape = (3, 20, 270) if kind == "frames" else (3, 264, 1)
+    heard = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+    np.testing.assert_allclose(np.asarray(body(heard)), np.asarray(trained(heard)), atol=5e-3)
+    for kernel in body.get_weights():
+        assert kernel.ndim == 1 or np.array_equal(kernel.astype(np.float16), kernel)
 
 
 def test_nothing_is_fitted_on_held_out_clips(corpus, tmp_path) -> None:
