@@ -16,6 +16,14 @@ _ACROSS = {
     "CREMA-D": "crema_d",
     "CREMA-D to RAVDESS": "to_ravdess",
 }
+_SHOWN = {
+    "shown": "what",
+    "RAVDESS speech": "speech",
+    "of men": "men",
+    "of women": "women",
+    "and song": "both",
+    "RAVDESS to CREMA-D": "to_crema_d",
+}
 
 
 def recipes_table() -> str:
@@ -251,15 +259,18 @@ def flatter_table() -> str:
 
 def pitch_table() -> str:
     """Return what a voice's pitch is worth to `frames`, as a Markdown table."""
-    columns = {
-        "shown": "what",
-        "RAVDESS speech": "speech",
-        "of men": "men",
-        "of women": "women",
-        "and song": "both",
-        "RAVDESS to CREMA-D": "to_crema_d",
-    }
-    return _table("pitch", columns)
+    return _table("pitch", _SHOWN)
+
+
+def inputs_table() -> str:
+    """Return what the cepstrum is worth to `frames`, as a Markdown table."""
+    return _table("inputs", _SHOWN)
+
+
+def voice_pitch_table() -> str:
+    """Return what it is worth to know how high a voice is as a rule, as a Markdown table."""
+    columns = {"reference": "reference", "without": "alone", "with it": "told"}
+    return _table("voice_pitch", columns)
 
 
 def soups_table() -> str:
@@ -383,6 +394,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "flatter": flatter_table,
     "asked_otherwise": asked_otherwise_table,
     "pitch": pitch_table,
+    "inputs": inputs_table,
+    "voice_pitch": voice_pitch_table,
     "soups": soups_table,
     "asked_sound": asked_sound_table,
     "asked_levels": asked_levels_table,
