@@ -273,6 +273,17 @@ def voice_pitch_table() -> str:
     return _table("voice_pitch", columns)
 
 
+def asked_speeds_table() -> str:
+    """Return what it is worth to ask about a clip at other speeds, as a Markdown table."""
+    columns = {
+        "speed": "speed",
+        "RAVDESS speech": "speech",
+        "of men": "men",
+        "of women": "women",
+    }
+    return _table("asked_speeds", columns)
+
+
 def soups_table() -> str:
     """Return what branches of one training are worth together, as a Markdown table."""
     names = ("RAVDESS speech", "and song", "RAVDESS to CREMA-D")
@@ -396,6 +407,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "pitch": pitch_table,
     "inputs": inputs_table,
     "voice_pitch": voice_pitch_table,
+    "asked_speeds": asked_speeds_table,
     "soups": soups_table,
     "asked_sound": asked_sound_table,
     "asked_levels": asked_levels_table,
