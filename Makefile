@@ -20,7 +20,7 @@ DATA ?= data
 benchmark: $(VENV)/installed-dev
 	$(RUN) benchmarks/original_protocol.py $(DATA)/ravdess
 	$(RUN) benchmarks/opensmile_svm.py $(DATA)/ravdess $(DATA)/crema-d
-	$(RUN) benchmarks/known_voice.py $(DATA)/ravdess
+	$(RUN) benchmarks/known_voice.py $(DATA)/ravdess --seed 0 1 2
 	$(RUN) benchmarks/robustness.py $(DATA)
 	$(RUN) benchmarks/speed.py $(DATA)
 	$(RUN) benchmarks/steps.py $(DATA)

@@ -30,7 +30,8 @@ LIMIT = 2.0
 #: others, so that whole ones say more than it is used to (docs/experiments.md).
 ASKED_LIMIT = 1.5
 
-_EPSILON = 1e-3  # of the batch normalisations
+_CHANNELS = 192  # of all convolutions of `frames`
+_EPSILON = 1e-3  # of their batch normalisations
 
 
 def frames_frontend(mean: np.ndarray, std: np.ndarray) -> keras.Model:
@@ -51,7 +52,7 @@ def frames_frontend(mean: np.ndarray, std: np.ndarray) -> keras.Model:
     return keras.Model(raw, ops.concatenate([standardised, heard], axis=-1), name="frontend")
 
 
-def frames_body(n_emotions: int, *, channels: int = 192, folded: bool = False) -> keras.Model:
+def frames_body(n_emotions: int, *, folded: bool = False) -> keras.Model:
     """Return the temporal 1D-CNN: (batch, frames, 270) of the frontend → (batch, emotions) logits.
 
     One strided convolution, residual blocks of growing dilation, and attentive statistics pooling
@@ -60,7 +61,6 @@ def frames_body(n_emotions: int, *, channels: int = 192, folded: bool = False) -
 
     Args:
         n_emotions: in label order.
-        channels: of all convolutions.
         folded: the convolutions have biases and no batch normalisation, for weights of `fold`.
     """
     features = keras.Input((None, N_FEATURES + pitch.N_PITCH))
@@ -68,7 +68,7 @@ def frames_body(n_emotions: int, *, channels: int = 192, folded: bool = False) -
     is_frame = layers.MaxPooling1D(2, padding="same")(is_frame)
 
     def convolve(x: keras.KerasTensor, width: int, **options: int) -> keras.KerasTensor:
-        x = layers.Conv1D(channels, width, padding="same", use_bias=folded, **options)(x)
+        x = layers.Conv1D(_CHANNELS, width, padding="same", use_bias=folded, **options)(x)
         if not folded:
             x = layers.BatchNormalization(epsilon=_EPSILON)(x)
         return layers.Activation("relu")(x)
@@ -79,7 +79,7 @@ def frames_body(n_emotions: int, *, channels: int = 192, folded: bool = False) -
         # on the length of the longest clip in its batch.
         x = (x + convolve(x, 3, dilation_rate=dilation)) * is_frame
 
-    attention = layers.Dense(channels)(layers.Dense(64, activation="tanh")(x))
+    attention = layers.Dense(_CHANNELS)(layers.Dense(64, activation="tanh")(x))
     weight = ops.softmax(attention - 1e4 * (1.0 - is_frame), axis=1)
     mean = ops.sum(weight * x, axis=1)
     variance = ops.sum(weight * x * x, axis=1) - mean * mean

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +16,6 @@ _ACROSS = {
     "RAVDESS to CREMA-D": "to_crema_d",
     "CREMA-D": "crema_d",
     "CREMA-D to RAVDESS": "to_ravdess",
-}
-_SHOWN = {
-    "shown": "what",
-    "RAVDESS speech": "speech",
-    "of men": "men",
-    "of women": "women",
-    "and song": "both",
-    "RAVDESS to CREMA-D": "to_crema_d",
 }
 
 
@@ -237,81 +230,6 @@ def elsewhere_table() -> str:
     return markdown(["asked", "UAR", "temperature that suits, as a factor", "ECE"], rows)
 
 
-def vectors_table() -> str:
-    """Return what other classifiers make of the means of a clip, as a Markdown table."""
-    return _table("vectors", {"of the 264 means": "what", "speech": "speech", "and song": "both"})
-
-
-def pauses_table() -> str:
-    """Return what it is worth to average no pauses, as a Markdown table."""
-    return _table("pauses", {"averaged frames": "what", "speech": "speech", "and song": "both"})
-
-
-def vector_members_table() -> str:
-    """Return what further networks are worth to `vector`, as a Markdown table."""
-    return _table("vector_members", {"networks": "members", **_HOME})
-
-
-def flatter_table() -> str:
-    """Return what ends a training where the loss is flatter is worth, as a Markdown table."""
-    return _table("flatter", {"training": "what", "draws": "draws", **_HOME, **_ACROSS})
-
-
-def pitch_table() -> str:
-    """Return what a voice's pitch is worth to `frames`, as a Markdown table."""
-    return _table("pitch", _SHOWN)
-
-
-def inputs_table() -> str:
-    """Return what the cepstrum is worth to `frames`, as a Markdown table."""
-    return _table("inputs", _SHOWN)
-
-
-def voice_pitch_table() -> str:
-    """Return what it is worth to know how high a voice is as a rule, as a Markdown table."""
-    columns = {"reference": "reference", "without": "alone", "with it": "told"}
-    return _table("voice_pitch", columns)
-
-
-def asked_speeds_table() -> str:
-    """Return what it is worth to ask about a clip at other speeds, as a Markdown table."""
-    columns = {
-        "speed": "speed",
-        "RAVDESS speech": "speech",
-        "of men": "men",
-        "of women": "women",
-    }
-    return _table("asked_speeds", columns)
-
-
-def soups_table() -> str:
-    """Return what branches of one training are worth together, as a Markdown table."""
-    names = ("RAVDESS speech", "and song", "RAVDESS to CREMA-D")
-    columns = {name: (_HOME | _ACROSS)[name] for name in names}
-    return _table("soups", {"networks": "what", **columns})
-
-
-def asked_sound_table() -> str:
-    """Return what it is worth to show networks less of a clip, as a Markdown table."""
-    return _table("asked_sound", {"shown": "what", **_HOME, **_ACROSS})
-
-
-def asked_levels_table() -> str:
-    """Return what the level of another corpus is worth, as a Markdown table."""
-    columns = ("RAVDESS to CREMA-D", "CREMA-D to RAVDESS")
-    return _table("asked_levels", {"level": "what", **{name: _ACROSS[name] for name in columns}})
-
-
-def asked_otherwise_table() -> str:
-    """Return what other ways of asking the same networks are worth, as a Markdown table."""
-    return _table("asked_otherwise", {"asked": "what", **_HOME, **_ACROSS})
-
-
-def members_table() -> str:
-    """Return what more networks in an ensemble are worth, as a Markdown table."""
-    return _table("members", {"networks": "members", **_HOME})
-
-
 def together_table() -> str:
     """Return the temperatures of networks and of ensembles of two, as a Markdown table."""
     rows = [
@@ -333,16 +251,6 @@ def known_setting_table() -> str:
         for row in _experiments()["known_setting"]["rows"]
     ]
     return markdown(["clips heard", "RAVDESS to CREMA-D", "CREMA-D to RAVDESS"], rows)
-
-
-def vector_network_table() -> str:
-    """Return what other trainings of `vector` are worth, as a Markdown table."""
-    return _table("vector_network", {"training": "what", "speech": "speech", "and song": "both"})
-
-
-def random_split_table() -> str:
-    """Return what costs the recipe accuracy on voices it knows, as a Markdown table."""
-    return _table("random_split", {"network and recipe": "what", **_HOME})
 
 
 def _experiments() -> dict[str, Any]:
@@ -377,6 +285,32 @@ def _maybe(value: float | None) -> str:
     return "" if value is None else percent(value)
 
 
+_BY_SEX = {"RAVDESS speech": "speech", "of men": "men", "of women": "women"}
+_SHOWN = {"shown": "what", **_BY_SEX, "and song": "both", "RAVDESS to CREMA-D": "to_crema_d"}
+
+#: Rows of the results file that are tables as they are: what each column holds, by its head.
+_PLAIN: dict[str, dict[str, str]] = {
+    "random_split": {"network and recipe": "what", **_HOME},
+    "vectors": {"of the 264 means": "what", "speech": "speech", "and song": "both"},
+    "pauses": {"averaged frames": "what", "speech": "speech", "and song": "both"},
+    "vector_members": {"networks": "members", **_HOME},
+    "vector_network": {"training": "what", "speech": "speech", "and song": "both"},
+    "flatter": {"training": "what", "draws": "draws", **_HOME, **_ACROSS},
+    "asked_otherwise": {"asked": "what", **_HOME, **_ACROSS},
+    "asked_sound": {"shown": "what", **_HOME, **_ACROSS},
+    "asked_levels": {
+        "level": "what",
+        "RAVDESS to CREMA-D": "to_crema_d",
+        "CREMA-D to RAVDESS": "to_ravdess",
+    },
+    "asked_speeds": {"speed": "speed", **_BY_SEX},
+    "pitch": _SHOWN,
+    "inputs": _SHOWN,
+    "voice_pitch": {"reference": "reference", "without": "alone", "with it": "told"},
+    "soups": {"networks": "what", **_HOME, "RAVDESS to CREMA-D": "to_crema_d"},
+    "members": {"networks": "members", **_HOME},
+}
+
 #: By name, as `make_tables.fill` finds them in the page.
 TABLES: dict[str, Callable[[], str]] = {
     "experiments": recipes_table,
@@ -389,7 +323,6 @@ TABLES: dict[str, Callable[[], str]] = {
     "recipe_references": recipe_references_table,
     "designs": designs_table,
     "changes": changes_table,
-    "random_split": random_split_table,
     "asked_limits": asked_limits_table,
     "strangeness": strangeness_table,
     "factors": factors_table,
@@ -398,20 +331,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "amounts": amounts_table,
     "one_sided": one_sided_table,
     "elsewhere": elsewhere_table,
-    "vectors": vectors_table,
-    "pauses": pauses_table,
-    "vector_members": vector_members_table,
-    "vector_network": vector_network_table,
-    "flatter": flatter_table,
-    "asked_otherwise": asked_otherwise_table,
-    "pitch": pitch_table,
-    "inputs": inputs_table,
-    "voice_pitch": voice_pitch_table,
-    "asked_speeds": asked_speeds_table,
-    "soups": soups_table,
-    "asked_sound": asked_sound_table,
-    "asked_levels": asked_levels_table,
-    "members": members_table,
     "together": together_table,
     "known_setting": known_setting_table,
+    **{name: partial(_table, name, columns) for name, columns in _PLAIN.items()},
 }
