@@ -1,7 +1,7 @@
 """The trainings of a protocol, side by side, each kept as soon as it is finished.
 
 A fold is an ensemble of trainings that differ in their seed and in the clips that they set aside.
-Each of them leaves one file: its weights, and what it said of these and of the test clips; one
+Each of them leaves one file: its weights, and what it said of these; one
 under way leaves its state after every epoch (`training.fit`). So a run that was stopped, killed or
 cut off goes on where it was. The names of these files hold a digest of the split, so that other
 folds or corrected speakers never meet results that are not theirs.
@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
-from scipy.special import log_softmax, softmax
 
 import dataset
 import familiarity
@@ -44,6 +43,8 @@ from training import (
     fit_temperature,
     label_targets,
     logits_of,
+    predict,
+    traced,
 )
 
 if TYPE_CHECKING:
@@ -88,44 +89,56 @@ class Ensemble:
     """The members of an ensemble, and what they say.
 
     Attributes:
+        job: of its trainings.
         train: row numbers of the clips that one of them or more learned from.
         files: of the members.
         temperature: fitted on the clips that they set aside.
         familiar: the recordings of each corpus that it learned from (`familiarity.describe`).
     """
 
+    job: Job
     train: np.ndarray
     files: Sequence[Path]
     temperature: float
     familiar: Sequence[dict[str, Any]]
 
-    @cached_property
     def members(self) -> list[Member]:
-        """The trained members."""
+        """Return the trained members."""
         return [_read_member(file) for file in self.files]
 
     def network(self) -> "keras.Model":
         """Return the network: raw features in, calibrated probabilities out."""
-        return assemble(self.members, temperature=self.temperature)
+        return assemble(self.members(), temperature=self.temperature)
 
-    def classifier(self, emotions: Sequence[str]) -> EmotionClassifier:
+    def probabilities(self, rows: np.ndarray) -> np.ndarray:
+        """Return what the network says of clips: (clips, emotions)."""
+        from tqdm import tqdm
+
+        inputs = clip_inputs(self.job.kind, self.job.dataset, rows)
+        return predict(
+            self.network(), tqdm(inputs, total=len(rows), desc="answers", unit="clip", leave=False)
+        )
+
+    def usual_answers(self) -> dict[str, list[float]]:
+        """Return what the network says of the clips that it learned from: `leaning.usual`."""
+        return leaning.usual(
+            self.probabilities(self.train), self.job.dataset.table.iloc[self.train]
+        )
+
+    def classifier(self) -> EmotionClassifier:
         """Return the network in the program's inference path, to be asked about sounds."""
         manifest = {
-            "labels": list(emotions),
-            "network": self.members[0].kind,
+            "labels": list(self.job.emotions),
+            "network": self.job.kind,
             "pause_db": features.PAUSE_DB,
             "normalisation": self.normalisation(),
             "familiar": self.familiar,
         }
-        network = self.network()
-        # Traced once for clips of all lengths, instead of layer by layer for each.
-        shape = tf.TensorSpec(network.input_shape, tf.float32)
-        run = tf.function(network, input_signature=[shape])
-        return EmotionClassifier(manifest, lambda shown: np.asarray(run(shown)))
+        return EmotionClassifier(manifest, traced(self.network()))
 
     def normalisation(self) -> dict[str, list[float]]:
         """Return mean and deviation of the 264 features, as a manifest has them."""
-        first = self.members[0]  # the others are scaled by the same clips
+        first = _read_member(self.files[0])  # the others are scaled by the same clips
         return {name: getattr(first, name).tolist() for name in ("mean", "std")}
 
 
@@ -164,12 +177,11 @@ def run(job: Job, protocol: str, *, folds: int, seeds: Sequence[int], jobs: int)
     finished = []
     for seed, tasks in asked:
         name, test = tasks[0].split.name, tasks[0].split.test
-        said = [_read(task.file) for task in tasks]
+        said = [_read(task.file)["validation"] for task in tasks]
         ensemble = _ensemble(job, tasks, _temperature(job, tasks, said))
-        logits = np.mean([member["test"] for member in said], axis=0)
         strange = familiarity.strangeness(job.cepstral_means[test], ensemble.familiar)
-        probabilities = softmax(logits / ensemble.temperature, axis=1)
-        result = FoldResult(name, seed, test, familiarity.doubt(probabilities, strange))
+        probabilities = familiarity.doubt(ensemble.probabilities(test), strange)
+        result = FoldResult(name, seed, test, probabilities)
         finished.append(Finished(result, ensemble))
     return finished
 
@@ -194,30 +206,9 @@ def train_final(job: Job, speaker_folds: Sequence[Finished], *, seed: int, jobs:
         logs = [math.log(fold.ensemble.temperature) for fold in speaker_folds]
         temperature = math.exp(float(np.mean(logs)))
     else:
-        temperature = _temperature(job, tasks, [_read(task.file) for task in tasks])
+        said = [_read(task.file)["validation"] for task in tasks]
+        temperature = _temperature(job, tasks, said)
     return _ensemble(job, tasks, temperature)
-
-
-def usual_answers(job: Job, ensemble: Ensemble) -> dict[str, list[float]]:
-    """Return what an ensemble says of the clips that it learned from: `leaning.usual`."""
-    from tqdm import tqdm
-
-    table = job.dataset.table.iloc[ensemble.train]
-    logits = [
-        logits_of(
-            member,
-            tqdm(
-                clip_inputs(job.kind, job.dataset, ensemble.train),
-                total=len(table),
-                desc="usual answers",
-                unit="clip",
-                leave=False,
-            ),
-        )
-        for member in ensemble.members
-    ]
-    logs = log_softmax(np.mean(logits, axis=0) / ensemble.temperature, axis=1)
-    return leaning.usual(logs, table)
 
 
 def discard_material(job: Job) -> None:
@@ -232,12 +223,10 @@ def _ensemble(job: Job, tasks: Sequence["_Task"], temperature: float) -> Ensembl
     corpus = job.dataset.table.corpus.to_numpy()[rows]
     means = job.cepstral_means[rows]
     familiar = [familiarity.describe(means[corpus == name]) for name in np.unique(corpus)]
-    return Ensemble(rows, [task.file for task in tasks], temperature, familiar)
+    return Ensemble(job, rows, [task.file for task in tasks], temperature, familiar)
 
 
-def _temperature(
-    job: Job, tasks: Sequence["_Task"], said: Sequence[dict[str, np.ndarray]]
-) -> float:
+def _temperature(job: Job, tasks: Sequence["_Task"], said: Sequence[np.ndarray]) -> float:
     """Return an ensemble's temperature, from those that suit its members and each corpus.
 
     They are fitted on the clips that a member set aside, of speech where there are any: emotions
@@ -261,8 +250,7 @@ def _temperature(
             if len(rows) >= ENOUGH_CLIPS and np.count_nonzero(targets[rows[0]] >= 0) > 1
         ]
         for rows in telling or [np.concatenate(corpora)]:
-            logits = answers["validation"][rows]
-            logs.append(math.log(fit_temperature(logits, targets[rows])))
+            logs.append(math.log(fit_temperature(answers[rows], targets[rows])))
     return TOGETHER[job.kind] * math.exp(float(np.mean(logs)))
 
 
@@ -404,11 +392,9 @@ def _train(job: Job, packed: Path, task: _Task) -> None:
             )
     except tf.errors.ResourceExhaustedError as error:
         raise MemoryError(error.message) from None
-    said = {
-        name: logits_of(member, clip_inputs(job.kind, job.dataset, rows))
-        for name, rows in (("validation", task.split.validation), ("test", task.split.test))
-        if len(rows)
-    }
+    said = {}
+    if len(aside := task.split.validation):
+        said["validation"] = logits_of(member, clip_inputs(job.kind, job.dataset, aside))
     weights = {f"weight_{number}": weight for number, weight in enumerate(member.weights)}
     with files.whole(task.file) as part, part.open("wb") as stream:
         arrays: dict[str, Any] = {

@@ -75,13 +75,13 @@ def measure(
     return Leaning(logs, float(heard / (heard + HALF_KNOWN_SECONDS)))
 
 
-def usual(logs: np.ndarray, table: "pd.DataFrame") -> dict[str, list[float]]:
+def usual(probabilities: np.ndarray, table: "pd.DataFrame") -> dict[str, list[float]]:
     """Return what a network usually says of voices, from what it says of its training clips.
 
     Each corpus counts the same, and in it each emotion, by its speech where there is any.
 
     Args:
-        logs: (clips, emotions) log-probabilities.
+        probabilities: (clips, emotions).
         table: the clips: corpus, emotion, channel.
 
     Returns:
@@ -92,7 +92,7 @@ def usual(logs: np.ndarray, table: "pd.DataFrame") -> dict[str, list[float]]:
 
     groups = [table[name].to_numpy() for name in ("corpus", "emotion")]
     song = (table.channel != "speech").to_numpy()
-    means = pd.DataFrame(logs).groupby([*groups, song]).mean()
+    means = pd.DataFrame(_log(probabilities)).groupby([*groups, song]).mean()
     means = means.groupby(level=[0, 1]).first()  # speech comes before song
     everything = means.groupby(level=0).mean().mean()
     quiet = means[means.index.isin(QUIET, level=1)].groupby(level=0).mean().mean()

@@ -278,7 +278,7 @@ def train(arguments: argparse.Namespace, output: Path, progress: Progress) -> No
         emotions=emotions,
         normalisation=trained.normalisation(),
         familiar=trained.familiar,
-        usual=crossvalidation.usual_answers(job, trained),
+        usual=trained.usual_answers(),
         emotion_means=training.emotion_means(arguments.network, dataset, emotions),
         table=dataset.table,
         records=records,

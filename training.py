@@ -11,7 +11,6 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
@@ -239,19 +238,21 @@ def emotion_means(kind: str, dataset: Dataset, emotions: Sequence[str]) -> np.nd
 
 def logits_of(member: Member, inputs: Iterable[np.ndarray]) -> np.ndarray:
     """Return the logits of inputs that may differ in length: (clips, emotions)."""
-    frontend, body = member.frontend(), member.body()
-    signature = tf.TensorSpec(frontend.input_shape, tf.float32)
-
-    @tf.function(input_signature=[signature])
-    def logits(part: tf.Tensor) -> tf.Tensor:
-        return body(frontend(part), training=False)
-
-    return predict(logits, inputs)
+    frontend = member.frontend()
+    return predict(keras.Model(frontend.input, member.body()(frontend.output)), inputs)
 
 
-def predict(network: Callable[[np.ndarray], Any], inputs: Iterable[np.ndarray]) -> np.ndarray:
+def predict(network: keras.Model, inputs: Iterable[np.ndarray]) -> np.ndarray:
     """Return what a network says of inputs that may differ in length: (clips, emotions)."""
-    return np.concatenate([np.asarray(network(part)) for part in inputs])
+    run = traced(network)
+    return np.concatenate([run(part) for part in inputs])
+
+
+def traced(network: keras.Model) -> Callable[[np.ndarray], np.ndarray]:
+    """Return a network traced once for inputs of all lengths, not asked layer by layer."""
+    shape = tf.TensorSpec(network.input_shape, tf.float32)
+    run = tf.function(lambda shown: network(shown, training=False), input_signature=[shape])
+    return lambda shown: run(shown).numpy()
 
 
 def fit_temperature(logits: np.ndarray, targets: np.ndarray) -> float:

@@ -111,8 +111,8 @@ def main() -> int:
 
 def ask(job: crossvalidation.Job, fold: crossvalidation.Finished) -> list[pd.DataFrame]:
     """Return, per test actor and kind of reference, what was said of the actor's other clips."""
-    alone = fold.ensemble.classifier(job.emotions)
-    alone.manifest["usual"] = crossvalidation.usual_answers(job, fold.ensemble)
+    alone = fold.ensemble.classifier()
+    alone.manifest["usual"] = fold.ensemble.usual_answers()
     tested = job.dataset.table.loc[fold.result.test]
     tested = tested[tested.channel == "speech"]
     said_alone = {path: alone.classify(path).emotion for path in tested.path}

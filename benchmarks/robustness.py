@@ -173,7 +173,7 @@ def ask(table: pd.DataFrame, folds: list["Finished"], data: Path, *, clips: int)
             talk = rest[rest.channel == "speech"][:VOICES]
             waveforms = {Path(path).stem: audio.load(path) for path in asked.path}
             voices = [audio.load(path) for path in talk.path]
-            model = fold.ensemble.classifier(corpora.EMOTIONS)
+            model = fold.ensemble.classifier()
             cache = CACHE / "robustness" / _key(fold, [*waveforms, *talk.path])
             cache.mkdir(parents=True, exist_ok=True)
             for name, (group, change) in {CLEAN: AS_RECORDED, **changed(voices)}.items():

@@ -244,6 +244,22 @@ def together_table() -> str:
     return markdown(["networks", "each", "together", "ratio"], rows)
 
 
+def shared_table() -> str:
+    """Return what it costs and spares to share a first convolution, as a Markdown table."""
+    rows = [
+        [
+            str(row["channels"]),
+            f"{row['products']:.2f} ×",
+            f"{row['mean_log']:.3f}",
+            percent(row["largest"]),
+            f"{row['others']} of {row['clips']}",
+        ]
+        for row in _experiments()["shared"]["rows"]
+    ]
+    head = ["channels", "products", "mean change of a log-probability"]
+    return markdown([*head, "largest change of a probability", "other answers"], rows)
+
+
 def known_setting_table() -> str:
     """Return what clips of many voices of one corpus are worth, as a Markdown table."""
     rows = [
@@ -286,7 +302,8 @@ def _maybe(value: float | None) -> str:
 
 
 _BY_SEX = {"RAVDESS speech": "speech", "of men": "men", "of women": "women"}
-_SHOWN = {"shown": "what", **_BY_SEX, "and song": "both", "RAVDESS to CREMA-D": "to_crema_d"}
+_AND = {"and song": "both", "RAVDESS to CREMA-D": "to_crema_d"}
+_SHOWN = {"shown": "what", **_BY_SEX, **_AND}
 
 #: Rows of the results file that are tables as they are: what each column holds, by its head.
 _PLAIN: dict[str, dict[str, str]] = {
@@ -306,9 +323,22 @@ _PLAIN: dict[str, dict[str, str]] = {
     "asked_speeds": {"speed": "speed", **_BY_SEX},
     "pitch": _SHOWN,
     "inputs": _SHOWN,
+    "learned_otherwise": {
+        "training": "what",
+        "folds": "folds",
+        **_BY_SEX,
+        **_AND,
+        "known voices": "known",
+    },
     "voice_pitch": {"reference": "reference", "without": "alone", "with it": "told"},
-    "soups": {"networks": "what", **_HOME, "RAVDESS to CREMA-D": "to_crema_d"},
+    "soups": {"networks": "what", "RAVDESS speech": "speech", **_AND},
     "members": {"networks": "members", **_HOME},
+    "third_member": {
+        "networks": "members",
+        **_HOME,
+        "ECE of speech": "ece",
+        "accuracy, random 80/20": "random",
+    },
 }
 
 #: By name, as `make_tables.fill` finds them in the page.
@@ -333,5 +363,6 @@ TABLES: dict[str, Callable[[], str]] = {
     "elsewhere": elsewhere_table,
     "together": together_table,
     "known_setting": known_setting_table,
+    "shared": shared_table,
     **{name: partial(_table, name, columns) for name, columns in _PLAIN.items()},
 }

@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 import soundfile
 from conftest import NOISY, ROOT, TWO_EMOTIONS, extract, make_corpus
+from scipy.special import softmax
 
 import crossvalidation
 import dataset
@@ -137,7 +138,7 @@ def test_what_a_fold_says_is_what_the_classifier_says(corpus, cache) -> None:
         folder.mkdir()
         job = crossvalidation.Job(kind, found, TWO_EMOTIONS, 1, folder)
         fold, _ = crossvalidation.run(job, "speaker", folds=2, seeds=[0], jobs=1)
-        heard = fold.ensemble.classifier(TWO_EMOTIONS)
+        heard = fold.ensemble.classifier()
         for row, told in list(zip(fold.result.test, fold.result.probabilities, strict=True))[:3]:
             answer = heard.classify(found.table.path[row]).probabilities
             np.testing.assert_allclose(list(answer.values()), told, atol=1e-5)
@@ -150,10 +151,10 @@ def test_after_speaker_folds_the_model_learns_from_every_clip(corpus, cache) -> 
     ensemble = crossvalidation.train_final(job, folds, seed=0, jobs=1)
     logs = [np.log(fold.ensemble.temperature) for fold in folds]
     assert ensemble.temperature == pytest.approx(np.exp(np.mean(logs)))
-    assert len(ensemble.members) == training.MEMBERS["vector"]
+    assert len(ensemble.members()) == training.MEMBERS["vector"]
     vectors = [dataset.features.vector_of_sound(clip) for clip in found.frames(0)]
     mean = dataset.features.decibel(np.array(vectors)).mean(axis=0)
-    member = ensemble.members[0]
+    member = ensemble.members()[0]
     assert np.max(np.abs(member.mean - mean) / member.std) < 2e-2
     at_the_mean = dataset.features.linear(mean[np.newaxis])[..., np.newaxis]
     np.testing.assert_allclose(member.frontend()(at_the_mean), 0, atol=2e-2)
@@ -164,7 +165,7 @@ def test_clips_that_are_set_aside_from_the_model_do_not_scale_its_features(corpu
     job = crossvalidation.Job("vector", found, TWO_EMOTIONS, 1, cache)
     ensemble = crossvalidation.train_final(job, [], seed=0, jobs=1)
     assert 0 < len(ensemble.train) < len(found.table)
-    member = ensemble.members[0]
+    member = ensemble.members()[0]
     vectors = np.array([dataset.features.vector_of_sound(clip) for clip in found.frames(0)])
     decibel = dataset.features.decibel(vectors)
     learned, heard = decibel[ensemble.train].mean(axis=0), decibel.mean(axis=0)
@@ -172,7 +173,7 @@ def test_clips_that_are_set_aside_from_the_model_do_not_scale_its_features(corpu
     assert np.max(np.abs(member.mean - heard) / member.std) > 1e-1
 
 
-def test_what_is_usual_counts_corpora_and_emotions_alike(monkeypatch) -> None:
+def test_what_is_usual_counts_corpora_and_emotions_alike() -> None:
     rows = [
         ("one", "angry", "speech", 2.0),
         ("one", "calm", "speech", 4.0),
@@ -182,23 +183,17 @@ def test_what_is_usual_counts_corpora_and_emotions_alike(monkeypatch) -> None:
         ("two", "angry", "speech", 10.0),
         ("two", "neutral", "speech", 20.0),
         ("two", "neutral", "speech", 0.0),
-        ("two", "angry", "speech", 99.0),  # not learned from
     ]
     table = pd.DataFrame(rows, columns=["corpus", "emotion", "channel", "logit"])
-    said = np.stack([table.logit[:8], np.zeros(8)], axis=1)
-    monkeypatch.setattr(crossvalidation, "logits_of", lambda member, _: np.add(said, [member, 0]))
-    monkeypatch.setattr(crossvalidation, "clip_inputs", lambda *_: iter(()))
-    job = SimpleNamespace(kind="frames", dataset=SimpleNamespace(table=table))
-    ensemble = SimpleNamespace(train=np.arange(8), members=[-1.0, 1.0], temperature=2.0)
-    usual = crossvalidation.usual_answers(job, ensemble)
-    odds = {name: (logs[0] - logs[1]) * 2.0 for name, logs in usual.items()}
+    said = softmax(np.stack([table.logit, np.zeros(8)], axis=1), axis=1)
+    usual = leaning.usual(said, table)
+    odds = {name: logs[0] - logs[1] for name, logs in usual.items()}
     assert odds["all"] == pytest.approx(((2 + 5 + 8) / 3 + (10 + 10) / 2) / 2, abs=1e-3)
     quiet = ((5 + 8) / 2 + 10) / 2
     expected = odds["all"] + leaning.UNHEARD_SHARE * (quiet - odds["all"])
     assert odds["quiet"] == pytest.approx(expected, abs=1e-3)
-    ensemble.train = np.array([0, 5])  # nobody is calm or neutral
-    said = said[[0, 5]]
-    usual = crossvalidation.usual_answers(job, ensemble)
+    loud = [0, 5]  # nobody is calm or neutral
+    usual = leaning.usual(said[loud], table.iloc[loud])
     assert usual["quiet"] == usual["all"]
 
 
@@ -216,7 +211,7 @@ def test_each_corpus_has_its_say_in_the_temperature_by_its_speech() -> None:
         dataset=SimpleNamespace(table=pd.concat([table, table])),
         emotions=TWO_EMOTIONS,
     )
-    said = [{"validation": logits * sure[:, np.newaxis] * factor} for factor in (0.5, 2.0)]
+    said = [logits * sure[:, np.newaxis] * factor for factor in (0.5, 2.0)]
     rows = np.arange(5200)
     split = protocols.Split("one", rows[:2600], rows[2600:], rows[:0])
     found = crossvalidation._temperature(job, [SimpleNamespace(split=split)] * 2, said)
@@ -238,7 +233,7 @@ def test_a_corpus_that_tells_too_little_has_no_say_in_the_temperature(emotion) -
     )
     rows = np.arange(len(job.dataset.table))
     task = SimpleNamespace(split=protocols.Split("one", rows, rows, rows[:0]))
-    answers = {"validation": np.concatenate([2 * logits, np.nan_to_num(sure)])}
+    answers = np.concatenate([2 * logits, np.nan_to_num(sure)])
     found = crossvalidation._temperature(job, [task], [answers])
     assert found == pytest.approx(training.TOGETHER["frames"] * 2.0, rel=0.15)
 
