@@ -309,7 +309,7 @@ def test_networks_are_asked_about_their_own_test_clips_and_once_only(sounds, tmp
         SimpleNamespace(
             result=SimpleNamespace(fold=str(number), seed=0, test=test),
             ensemble=SimpleNamespace(
-                files=[weights], temperature=1.0, classifier=lambda emotions: classifier
+                files=[weights], temperature=1.0, classifier=lambda: classifier
             ),
         )
         for number, test in enumerate(tests)
