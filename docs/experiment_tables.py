@@ -187,6 +187,14 @@ def leanings_table() -> str:
     return markdown(["taken off", "8 random clips", "8 neutral and calm clips"], rows)
 
 
+def covariance_table() -> str:
+    """Return what another measure of a voice's leaning is worth, as a Markdown table."""
+    found = _experiments()["leanings"]["by_covariance"]
+    keys = ("alone", "one_share", "covariance")
+    head = ["without", "the same share of all emotions", "by what a reference's moods spread"]
+    return markdown(head, [[percent(found[key]) for key in keys]])
+
+
 def unheard_shares_table() -> str:
     """Return what quiet references are compared with, as a Markdown table."""
     found = _experiments()["leanings"]["shares"]
@@ -357,6 +365,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "strangeness": strangeness_table,
     "factors": factors_table,
     "leanings": leanings_table,
+    "covariance": covariance_table,
     "unheard_shares": unheard_shares_table,
     "amounts": amounts_table,
     "one_sided": one_sided_table,

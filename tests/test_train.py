@@ -173,7 +173,7 @@ def test_clips_that_are_set_aside_from_the_model_do_not_scale_its_features(corpu
     assert np.max(np.abs(member.mean - heard) / member.std) > 1e-1
 
 
-def test_what_is_usual_counts_corpora_and_emotions_alike() -> None:
+def test_what_is_usual_counts_corpora_and_emotions_alike(monkeypatch) -> None:
     rows = [
         ("one", "angry", "speech", 2.0),
         ("one", "calm", "speech", 4.0),
@@ -183,17 +183,24 @@ def test_what_is_usual_counts_corpora_and_emotions_alike() -> None:
         ("two", "angry", "speech", 10.0),
         ("two", "neutral", "speech", 20.0),
         ("two", "neutral", "speech", 0.0),
+        ("two", "angry", "speech", 99.0),  # not learned from
     ]
     table = pd.DataFrame(rows, columns=["corpus", "emotion", "channel", "logit"])
-    said = softmax(np.stack([table.logit, np.zeros(8)], axis=1), axis=1)
-    usual = leaning.usual(said, table)
+    said = softmax(np.stack([table.logit, np.zeros(9)], axis=1), axis=1)
+
+    def usual_of(train: np.ndarray) -> dict[str, list[float]]:
+        job = crossvalidation.Job("frames", SimpleNamespace(table=table), TWO_EMOTIONS, 1, Path())
+        ensemble = crossvalidation.Ensemble(job, train, [], 1.0, [])
+        return ensemble.usual_answers()
+
+    monkeypatch.setattr(crossvalidation.Ensemble, "probabilities", lambda _, rows: said[rows])
+    usual = usual_of(np.arange(8))
     odds = {name: logs[0] - logs[1] for name, logs in usual.items()}
     assert odds["all"] == pytest.approx(((2 + 5 + 8) / 3 + (10 + 10) / 2) / 2, abs=1e-3)
     quiet = ((5 + 8) / 2 + 10) / 2
     expected = odds["all"] + leaning.UNHEARD_SHARE * (quiet - odds["all"])
     assert odds["quiet"] == pytest.approx(expected, abs=1e-3)
-    loud = [0, 5]  # nobody is calm or neutral
-    usual = leaning.usual(said[loud], table.iloc[loud])
+    usual = usual_of(np.array([0, 5]))  # nobody is calm or neutral
     assert usual["quiet"] == usual["all"]
 
 
