@@ -96,6 +96,11 @@ def as_wav(waveform: np.ndarray) -> bytes:
     return file.getvalue()
 
 
+def wav(seconds: float, *, seed: int = 0, level: float = 1.0) -> bytes:
+    """Return the content of a WAV file of `speechlike` sound."""
+    return as_wav(level * speechlike(seconds, seed=seed))
+
+
 #: The first three formants of a few vowels, in Hz.
 _VOWELS = np.array(
     [[750, 1200, 2600], [300, 2200, 2900], [320, 800, 2400], [500, 1800, 2500], [550, 950, 2500]]

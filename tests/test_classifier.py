@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 import soundfile
-from conftest import ROOT, as_wav, make_model, speechlike
+from conftest import ROOT, as_wav, make_model, speechlike, wav
 
 import audio
 import classifier
@@ -159,12 +159,12 @@ def test_of_a_known_voice_the_leaning_is_taken_off(always, kind, monkeypatch) ->
     model = saying(always, usual)
     clip = speechlike(2.0, seed=1)
     before = model.classify_waveform(clip)
-    adapted = model.adapted_to([as_wav(speechlike(9.0))])
+    adapted = model.adapted_to([wav(9.0)])
     probabilities = list(adapted.classify_waveform(clip).probabilities.values())
     np.testing.assert_allclose(probabilities, usual[kind], atol=1e-6)
     # The model itself stays as it was, and forgets one voice for another.
     assert model.classify_waveform(clip) == before != adapted.classify_waveform(clip)
-    again = adapted.adapted_to([as_wav(speechlike(9.0))])
+    again = adapted.adapted_to([wav(9.0)])
     assert again.classify_waveform(clip) == adapted.classify_waveform(clip)
 
 
@@ -173,7 +173,7 @@ def test_the_more_is_heard_of_a_voice_the_more_is_taken_off() -> None:
     model = saying([0.7, 0.1, 0.1, 0.1], usual)
     clip = speechlike(2.0, seed=1)
     angry = [
-        model.adapted_to([as_wav(speechlike(9.0, seed=n)) for n in range(count)])
+        model.adapted_to([wav(9.0, seed=n) for n in range(count)])
         .classify_waveform(clip)
         .probabilities["angry"]
         for count in (1, 2, 20)
@@ -184,7 +184,7 @@ def test_the_more_is_heard_of_a_voice_the_more_is_taken_off() -> None:
 def test_a_known_voice_is_answered_more_surely(monkeypatch) -> None:
     usual = {"all": [0.4, 0.2, 0.2, 0.2], "quiet": [0.4, 0.2, 0.2, 0.2]}
     model = saying([0.4, 0.2, 0.2, 0.2], usual)  # no leaning
-    adapted = model.adapted_to([as_wav(speechlike(9.0))])
+    adapted = model.adapted_to([wav(9.0)])
     clip = speechlike(2.0, seed=1)
     assert adapted.classify_waveform(clip).confidence > model.classify_waveform(clip).confidence
     monkeypatch.setattr(leaning, "SHARPENING", 0.0)
@@ -200,7 +200,7 @@ def test_no_voice_no_reference(tiny, sounds) -> None:
 def test_a_model_of_before_knows_no_voices(tiny) -> None:
     manifest = {name: value for name, value in tiny.manifest.items() if name != "usual"}
     with pytest.raises(ModelError, match=r"Train it again with train\.py"):
-        EmotionClassifier(manifest, tiny._run).adapted_to([as_wav(speechlike(9.0))])
+        EmotionClassifier(manifest, tiny._run).adapted_to([wav(9.0)])
 
 
 @pytest.mark.parametrize("kind", ["frames", "vector"])
@@ -208,7 +208,7 @@ def test_an_answer_can_be_had_step_by_step(kind, tmp_path) -> None:
     model = EmotionClassifier.load(make_model(tmp_path / kind, kind))
     clip = speechlike(2.0)
     frames = features.trim_silence(features.extract_frames(clip))
-    for asked in (model, model.adapted_to([as_wav(speechlike(9.0))])):
+    for asked in (model, model.adapted_to([wav(9.0)])):
         expected = list(asked.classify_waveform(clip).probabilities.values())
         both = asked.probabilities(np.stack([asked.pooled(frames), asked.pooled(frames / 2)]))
         np.testing.assert_allclose(both[0], expected, atol=1e-6)

@@ -8,7 +8,7 @@ import sys
 
 import numpy as np
 import pytest
-from conftest import ROOT, as_wav, speechlike
+from conftest import ROOT, as_wav, speechlike, wav
 
 import workers
 from classifier import EmotionClassifier
@@ -28,7 +28,7 @@ sys.exit(test_model.main(sys.argv[1:]))
 
 
 def test_a_wav_needs_neither_ffmpeg_nor_keras_nor_dask(tmp_path) -> None:
-    (tmp_path / "a.wav").write_bytes(as_wav(speechlike(2)))
+    (tmp_path / "a.wav").write_bytes(wav(2))
     (tmp_path / "b.m4a").write_bytes(b"\0\0\0\x1cftypM4A " + bytes(100))
     table = tmp_path / "table.csv"
     done = subprocess.run(

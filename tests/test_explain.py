@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from conftest import NOISY, ROOT, TWO_EMOTIONS, as_wav, extract, speechlike
+from conftest import NOISY, ROOT, TWO_EMOTIONS, extract, speechlike, wav
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
@@ -88,7 +88,7 @@ def test_a_shipped_model_says_the_same_here_as_elsewhere(kind, monkeypatch) -> N
     monkeypatch.setattr(explain, "BATCH", 1)
     np.testing.assert_allclose(batched.hidden, explain.occlude(plain, waveform).hidden, atol=1e-5)
 
-    known = plain.adapted_to([as_wav(speechlike(6, seed=1))])
+    known = plain.adapted_to([wav(6, seed=1)])
     for classifier in (plain, known):
         expected = list(classifier.classify_waveform(waveform).probabilities.values())
         np.testing.assert_allclose(explain.occlude(classifier, waveform).whole, expected, atol=1e-6)

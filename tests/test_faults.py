@@ -27,11 +27,11 @@ from conftest import (
     NOISY,
     ROOT,
     TWO_EMOTIONS,
-    as_wav,
     extract,
     make_corpus,
     make_model,
     speechlike,
+    wav,
 )
 
 import audio
@@ -261,8 +261,8 @@ def test_results_that_cannot_be_printed_are_one_line(sounds, tiny_model):
 
 def test_a_clip_that_finds_no_room_costs_no_other(disk, monkeypatch):
     monkeypatch.setattr(my_recordings, "FOLDER", disk.folder / "data" / corpora.OWN)
-    kept = my_recordings.keep(as_wav(speechlike(1)), voice="alice", emotion="sad")
-    other = as_wav(speechlike(1, seed=1))
+    kept = my_recordings.keep(wav(1), voice="alice", emotion="sad")
+    other = wav(1, seed=1)
     disk.fill()
     with pytest.raises(OSError, match=FULL) as caught:
         my_recordings.keep(other, voice="alice", emotion="angry")

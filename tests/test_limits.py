@@ -10,7 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import streamlit as st
-from conftest import ROOT, as_wav, speechlike
+from conftest import ROOT, wav
+from pages import run
 from starlette.datastructures import Headers
 from starlette.formparsers import MultiPartParser
 from streamlit.runtime.uploaded_file_manager import DeletedFile
@@ -163,12 +164,6 @@ def page() -> AppTest:
     return run(AppTest.from_file(str(ROOT / "app.py"), default_timeout=60))
 
 
-def run(page: AppTest) -> AppTest:
-    page.run()
-    assert not page.exception
-    return page
-
-
 def bring(page: AppTest, *files: tuple[str, bytes]) -> AppTest:
     page.file_uploader(key="upload-0").set_value([(*file, "audio/wav") for file in files])
     return run(page)
@@ -188,7 +183,7 @@ def test_how_much_may_come_is_said_before_it_comes(page) -> None:
 
 def test_what_does_not_fit_into_a_visit_says_so_and_costs_no_other(page, monkeypatch) -> None:
     monkeypatch.setattr(limits, "VISIT_MB", 1)
-    big, small = as_wav(speechlike(1)) + bytes(2**20), as_wav(speechlike(1))
+    big, small = wav(1) + bytes(2**20), wav(1)
     bring(page, ("big.wav", big), ("small.wav", small))
     assert found(page) == [("big.wav", 0, inputs.TOO_MUCH), ("small.wav", len(small), "")]
     assert any(note.startswith("Does not fit") for note in page.dataframe[0].value["Note"])
@@ -199,7 +194,7 @@ def test_an_archive_counts_with_what_is_in_it(page, monkeypatch) -> None:
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         for name in ("a.wav", "b.wav", "c.wav"):
-            archive.writestr(name, as_wav(speechlike(1)) + bytes(400_000))
+            archive.writestr(name, wav(1) + bytes(400_000))
     bring(page, ("all.zip", packed.getvalue()))
     assert [(name, bool(size), bool(error)) for name, size, error in found(page)] == [
         ("all.zip/a.wav", True, False),
@@ -223,7 +218,7 @@ def test_an_upload_that_a_server_lost_is_passed_over(monkeypatch) -> None:
 def test_where_too_many_wait_the_page_says_so_and_goes_on_when_asked(page, monkeypatch) -> None:
     with monkeypatch.context() as full:
         full.setattr(turns.listening, "_most", -limits.LISTENING)
-        bring(page, ("a.wav", as_wav(speechlike(1))), ("b.wav", as_wav(speechlike(1, seed=1))))
+        bring(page, ("a.wav", wav(1)), ("b.wav", wav(1, seed=1)))
         assert page.warning[-1].value == Page.BUSY
     page.button(key="again").click()
     assert len(run(page).dataframe[0].value) == 2
@@ -242,8 +237,8 @@ def test_what_no_visit_needs_any_more_is_forgotten() -> None:
 def test_no_more_than_some_minutes_are_converted_for_the_player(monkeypatch) -> None:
     monkeypatch.setattr(playing, "as_flac", playing.as_flac.__wrapped__)
     monkeypatch.setattr(limits, "PLAYER_MINUTES", 1 / 60)
-    assert playing.playable(Recording("a.AIFF", as_wav(speechlike(0.9))))[0]
-    assert playing.playable(Recording("b.AIFF", as_wav(speechlike(1.1))))[0] is None
+    assert playing.playable(Recording("a.AIFF", wav(0.9)))[0]
+    assert playing.playable(Recording("b.AIFF", wav(1.1)))[0] is None
 
 
 @pytest.mark.parametrize(
@@ -271,7 +266,7 @@ def test_a_page_for_strangers_offers_no_teaching(page, monkeypatch) -> None:
         labels = [element.label for element in page.main.get("expander")]
         return any("This was" in label for label in labels)
 
-    bring(page, ("a.wav", as_wav(speechlike(1))))
+    bring(page, ("a.wav", wav(1)))
     assert offered()
     monkeypatch.setenv(session.TEACHING, "off")
     run(page)

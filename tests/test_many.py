@@ -11,6 +11,7 @@ import pytest
 from conftest import speechlike
 from hypothesis import given, settings
 from hypothesis import strategies as some
+from pages import run
 from streamlit.delta_generator import DeltaGenerator
 from streamlit.testing.v1 import AppTest
 
@@ -103,12 +104,6 @@ def bring(recordings: list[Recording], **state) -> AppTest:
     for key, value in state.items():
         page.session_state[key] = value
     return run(page)
-
-
-def run(page: AppTest) -> AppTest:
-    page.run()
-    assert not page.exception
-    return page
 
 
 def opened(page: AppTest) -> list[str]:

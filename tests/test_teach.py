@@ -1,14 +1,12 @@
 """Teach it: nothing is saved unasked, what was saved can be undone, and models are compared."""
 
 import dataclasses
-import io
 import json
 import shutil
 
 import pytest
-import soundfile
 import streamlit as st
-from conftest import make_model, speechlike
+from conftest import make_model, wav
 from streamlit.testing.v1 import AppTest
 
 import audio
@@ -40,16 +38,10 @@ def place(tiny_model, tmp_path, monkeypatch):
     return tmp_path
 
 
-def wav(seconds: float = 2.0, *, seed: int = 0) -> bytes:
-    file = io.BytesIO()
-    soundfile.write(file, speechlike(seconds, seed=seed), audio.SAMPLE_RATE, format="WAV")
-    return file.getvalue()
-
-
 def keep(*labels: str) -> None:
     for number, label in enumerate(labels):
         voice, emotion = label.split()
-        my_recordings.keep(wav(seed=number), voice=voice, emotion=emotion)
+        my_recordings.keep(wav(2, seed=number), voice=voice, emotion=emotion)
 
 
 def offers(recording, prediction, stretches):
@@ -63,7 +55,7 @@ class Offer:
     """The offer of one recording or stretch, as a person fills it in."""
 
     def __init__(self, *, prediction=ANGRY, stretches=((None, None),), label=None):
-        recording = session.Recording("clip.wav", wav(), label=label)
+        recording = session.Recording("clip.wav", wav(2), label=label)
         self.key = [f"{recording.digest[:16]}-{start}-{end}" for start, end in stretches]
         self.page = AppTest.from_function(
             offers, args=(recording, prediction, stretches), default_timeout=60
@@ -112,7 +104,7 @@ def test_a_stretch_is_saved_and_the_name_is_asked_once():
     (kept,) = my_recordings.clips()
     assert kept.stretch == (0.5, 1.5)
     assert len(audio.load(kept.file)) == audio.SAMPLE_RATE
-    offer.page.args = (session.Recording("b.wav", wav(seed=1)), ANGRY, [(None, None)])
+    offer.page.args = (session.Recording("b.wav", wav(2, seed=1)), ANGRY, [(None, None)])
     page = offer.page.run()
     assert page.text_input[0].value == "Alice"
     assert page.checkbox[0].value is True

@@ -1,12 +1,10 @@
 """My voice: what makes it known, what is said of it, and that it stays in this visit."""
 
-import io
 import json
 
 import pytest
-import soundfile
 import streamlit as st
-from conftest import ROOT, speechlike
+from conftest import ROOT, wav
 from streamlit.testing.v1 import AppTest
 
 import audio
@@ -29,12 +27,6 @@ def script():
     voice.show()
     st.text(f"{len(session.known_voice())} known, adapted: {session.adapted()}")
     st.text(session.classifier() is session.plain_classifier())
-
-
-def wav(seconds: float, *, level: float = 1.0) -> bytes:
-    file = io.BytesIO()
-    soundfile.write(file, level * speechlike(seconds), audio.SAMPLE_RATE, format="WAV")
-    return file.getvalue()
 
 
 def record(content: bytes, key: str = voice.RECORD) -> AppTest:
