@@ -36,6 +36,8 @@ from progress import UNWATCHED, Progress
 from training import (
     MEMBERS,
     TOGETHER,
+    USUAL_TEMPERATURE,
+    USUAL_VOICES,
     Member,
     assemble,
     clip_inputs,
@@ -227,30 +229,36 @@ def _ensemble(job: Job, tasks: Sequence["_Task"], temperature: float) -> Ensembl
 
 
 def _temperature(job: Job, tasks: Sequence["_Task"], said: Sequence[np.ndarray]) -> float:
-    """Return an ensemble's temperature, from those that suit its members and each corpus.
+    """Return an ensemble's temperature: the geometric mean of those of each corpus.
 
-    They are fitted on the clips that a member set aside, of speech where there are any: emotions
-    are clearer in song, and a temperature that suits both promises too much of speech, which is
-    what people bring. Where no corpus has enough clips to tell, all together have to do. Their
-    geometric mean is the members' own; the ensemble's is lower.
+    Each is fitted on what the members said of the clips that they set aside, of speech where there
+    are any: emotions are clearer in song, and a temperature that suits both promises too much of
+    speech, which is what people bring. Where no corpus has enough clips to tell, all together have
+    to do. The fewer voices tell, the nearer it stays to what is usual. All that suits members that
+    are asked one by one; the ensemble's is lower.
     """
-    logs = []
-    for task, answers in zip(tasks, said, strict=True):
-        aside = task.split.validation
-        table = job.dataset.table.iloc[aside]
-        targets = label_targets(job.dataset.table, job.emotions, task.split.train)[aside]
-        spoken = (table.channel == "speech").to_numpy()
-        corpora = [
-            rows[spoken[rows]] if spoken[rows].any() else rows
-            for rows in table.groupby("corpus").indices.values()
-        ]
-        telling = [
-            rows
-            for rows in corpora
-            if len(rows) >= ENOUGH_CLIPS and np.count_nonzero(targets[rows[0]] >= 0) > 1
-        ]
-        for rows in telling or [np.concatenate(corpora)]:
-            logs.append(math.log(fit_temperature(answers[rows], targets[rows])))
+    table = job.dataset.table
+    aside = np.concatenate([task.split.validation for task in tasks])
+    targets = np.concatenate(
+        [label_targets(table, job.emotions, t.split.train)[t.split.validation] for t in tasks]
+    )
+    answers = np.concatenate(said)
+    spoken = (table.channel.iloc[aside] == "speech").to_numpy()
+    corpora = [
+        rows[spoken[rows]] if spoken[rows].any() else rows
+        for rows in table.iloc[aside].groupby("corpus").indices.values()
+    ]
+    telling = [
+        rows
+        for rows in corpora
+        if len(np.unique(aside[rows])) >= ENOUGH_CLIPS
+        and np.count_nonzero(targets[rows[0]] >= 0) > 1
+    ]
+    logs, usual = [], math.log(USUAL_TEMPERATURE[job.kind])
+    for rows in telling or [np.concatenate(corpora)]:
+        fitted = math.log(fit_temperature(answers[rows], targets[rows]))
+        voices = table.speaker.iloc[aside[rows]].nunique()
+        logs.append((voices * fitted + USUAL_VOICES * usual) / (voices + USUAL_VOICES))
     return TOGETHER[job.kind] * math.exp(float(np.mean(logs)))
 
 

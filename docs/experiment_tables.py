@@ -268,6 +268,15 @@ def shared_table() -> str:
     return markdown([*head, "largest change of a probability", "other answers"], rows)
 
 
+def temperatures_table() -> str:
+    """Return what temperatures of several kinds are worth to other voices, as a Markdown table."""
+    rows = [
+        [row["what"], f"{row['nats']:.3f}", percent(row["ece"])]
+        for row in _experiments()["temperatures"]["rows"]
+    ]
+    return markdown(["temperature", "nats per clip", "ECE"], rows)
+
+
 def known_setting_table() -> str:
     """Return what clips of many voices of one corpus are worth, as a Markdown table."""
     rows = [
@@ -316,6 +325,11 @@ _SHOWN = {"shown": "what", **_BY_SEX, **_AND}
 #: Rows of the results file that are tables as they are: what each column holds, by its head.
 _PLAIN: dict[str, dict[str, str]] = {
     "random_split": {"network and recipe": "what", **_HOME},
+    "known_voices": {
+        "training": "what",
+        "speech and song, accuracy": "accuracy",
+        "speech, UAR": "speech",
+    },
     "vectors": {"of the 264 means": "what", "speech": "speech", "and song": "both"},
     "pauses": {"averaged frames": "what", "speech": "speech", "and song": "both"},
     "vector_members": {"networks": "members", **_HOME},
@@ -371,6 +385,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "one_sided": one_sided_table,
     "elsewhere": elsewhere_table,
     "together": together_table,
+    "temperatures": temperatures_table,
     "known_setting": known_setting_table,
     "shared": shared_table,
     **{name: partial(_table, name, columns) for name, columns in _PLAIN.items()},

@@ -211,6 +211,7 @@ def test_each_corpus_has_its_say_in_the_temperature_by_its_speech() -> None:
     corpus = np.repeat(["small", "large"], [600, 2000])
     channel = np.where(np.arange(2600) < 300, "song", "speech")
     table = pd.DataFrame({"corpus": corpus, "channel": channel, "emotion": emotion})
+    table["speaker"] = np.arange(2600)
     sure = np.where(corpus == "small", 9.0, 1.0)
     sure[:300] = 100.0
     job = SimpleNamespace(
@@ -218,11 +219,20 @@ def test_each_corpus_has_its_say_in_the_temperature_by_its_speech() -> None:
         dataset=SimpleNamespace(table=pd.concat([table, table])),
         emotions=TWO_EMOTIONS,
     )
-    said = [logits * sure[:, np.newaxis] * factor for factor in (0.5, 2.0)]
     rows = np.arange(5200)
     split = protocols.Split("one", rows[:2600], rows[2600:], rows[:0])
-    found = crossvalidation._temperature(job, [SimpleNamespace(split=split)] * 2, said)
-    assert found == pytest.approx(training.TOGETHER["frames"] * 3.0, rel=0.15)
+
+    def temperature(*factors: float) -> float:
+        said = [logits * sure[:, np.newaxis] * factor for factor in factors]
+        return crossvalidation._temperature(job, [SimpleNamespace(split=split)] * 2, said)
+
+    assert temperature(1.0, 1.0) == pytest.approx(training.TOGETHER["frames"] * 3.0, rel=0.15)
+    # A member that is too sure costs more than one that is too modest.
+    assert temperature(0.5, 2.0) > 1.1 * temperature(1.0, 1.0)
+    # Ten voices of either corpus have half of a say, what is usual the other half.
+    job.dataset.table["speaker"] = np.arange(5200) % 10
+    halfway = (3.0 * training.USUAL_TEMPERATURE["frames"]) ** 0.5
+    assert temperature(1.0, 1.0) == pytest.approx(training.TOGETHER["frames"] * halfway, rel=0.15)
 
 
 @pytest.mark.parametrize("emotion", [["sad"] * 100, ["angry", "sad"] * 5])
@@ -238,6 +248,7 @@ def test_a_corpus_that_tells_too_little_has_no_say_in_the_temperature(emotion) -
         dataset=SimpleNamespace(table=pd.concat([table, small], ignore_index=True)),
         emotions=TWO_EMOTIONS,
     )
+    job.dataset.table["speaker"] = np.arange(len(job.dataset.table))
     rows = np.arange(len(job.dataset.table))
     task = SimpleNamespace(split=protocols.Split("one", rows, rows, rows[:0]))
     answers = np.concatenate([2 * logits, np.nan_to_num(sure)])
