@@ -12,6 +12,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 import limits
+import workers
 
 SAMPLE_RATE = 22050  # Hz, of every waveform in this project
 PIECE_SECONDS = 60.0  # of a long recording that are worked on together
@@ -322,12 +323,18 @@ def _read_soundfile(file: _Input) -> Blocks:
     import soundfile
 
     try:
-        with soundfile.SoundFile(file) as sound:
+        with workers.interrupts_wait():
+            sound = soundfile.SoundFile(file)
+        with sound:
             # NumPy scales 16 bits in a tenth of the time that libsndfile takes, to the same floats.
             sixteen = sound.subtype == "PCM_16"
             shape = (_BLOCK // sound.channels, sound.channels)
             block = np.empty(shape, np.int16 if sixteen else np.float32)
-            while len(part := sound.read(out=block)):
+            while True:
+                with workers.interrupts_wait():
+                    part = sound.read(out=block)
+                if not len(part):
+                    break
                 yield sound.samplerate, part * np.float32(2**-15) if sixteen else part
     except soundfile.LibsndfileError as error:
         raise _DecoderError(f"libsndfile: {error.error_string.strip(' .')}") from None

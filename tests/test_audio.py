@@ -1,5 +1,6 @@
 import io
 import os
+import signal
 import stat
 import sys
 import warnings
@@ -518,3 +519,21 @@ def test_a_picture_in_a_sound_is_not_unpacked(monkeypatch):
     monkeypatch.setattr(av, "open", spy)
     assert len(load(cover)) > 0.2 * SAMPLE_RATE
     assert pictures == [set()]
+
+
+def test_ctrl_c_while_a_decoder_reads_is_heard_and_no_fault_of_the_file() -> None:
+    class Interrupting(io.BytesIO):
+        reads = 0
+
+        def read(self, size: int = -1) -> bytes:
+            self.reads += 1
+            if self.reads == 3:  # the first looks for what kind of file it is
+                signal.raise_signal(signal.SIGINT)
+            return super().read(size)
+
+    file = Interrupting()
+    soundfile.write(file, np.zeros(SAMPLE_RATE), SAMPLE_RATE, format="WAV")
+    file.reads = 0
+    with pytest.raises(KeyboardInterrupt):
+        load(file)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
