@@ -221,7 +221,7 @@ def _decode(file: BinaryIO) -> Iterator[np.ndarray]:
         file.seek(0)
         place = 0
         try:
-            for block in _resample(decoder(_Input(file))):
+            for block in _resample(_whole_steps(decoder(_Input(file)))):
                 new = block[max(0, yielded - place) :]
                 place += len(block)
                 yielded += len(new)
@@ -232,6 +232,16 @@ def _decode(file: BinaryIO) -> Iterator[np.ndarray]:
     if not yielded:
         found = "; ".join(failures) or "not one sample"
         raise AudioError(f"no sound found in it ({found}); {_ADVICE}")
+
+
+def _whole_steps(blocks: Blocks) -> Blocks:
+    """Yield blocks; Ctrl-C waits until each is decoded, for a decoder calls back to read."""
+    while True:
+        with workers.interrupts_wait():
+            block = next(blocks, None)
+        if block is None:
+            return
+        yield block
 
 
 def _resample(blocks: Blocks) -> Iterator[np.ndarray]:
@@ -323,18 +333,12 @@ def _read_soundfile(file: _Input) -> Blocks:
     import soundfile
 
     try:
-        with workers.interrupts_wait():
-            sound = soundfile.SoundFile(file)
-        with sound:
+        with soundfile.SoundFile(file) as sound:
             # NumPy scales 16 bits in a tenth of the time that libsndfile takes, to the same floats.
             sixteen = sound.subtype == "PCM_16"
             shape = (_BLOCK // sound.channels, sound.channels)
             block = np.empty(shape, np.int16 if sixteen else np.float32)
-            while True:
-                with workers.interrupts_wait():
-                    part = sound.read(out=block)
-                if not len(part):
-                    break
+            while len(part := sound.read(out=block)):
                 yield sound.samplerate, part * np.float32(2**-15) if sixteen else part
     except soundfile.LibsndfileError as error:
         raise _DecoderError(f"libsndfile: {error.error_string.strip(' .')}") from None

@@ -3,8 +3,8 @@
 A fold is an ensemble of trainings that differ in their seed and in the clips that they set aside.
 Each of them leaves one file: its weights, and what it said of these clips; one under way leaves its
 state after every epoch (`training.fit`). So a run that was stopped, killed or cut off goes on where
-it was. The names of these files hold a digest of the split, so that other
-folds or corrected speakers never meet results that are not theirs.
+it was. The names of these files hold a digest of the split, so that other folds or corrected
+speakers never meet results that are not theirs.
 """
 
 import contextlib

@@ -521,7 +521,8 @@ def test_a_picture_in_a_sound_is_not_unpacked(monkeypatch):
     assert pictures == [set()]
 
 
-def test_ctrl_c_while_a_decoder_reads_is_heard_and_no_fault_of_the_file() -> None:
+@pytest.mark.parametrize("kind", ["WAV", "MP3"])
+def test_ctrl_c_while_a_decoder_reads_is_heard_and_no_fault_of_the_file(kind) -> None:
     class Interrupting(io.BytesIO):
         reads = 0
 
@@ -532,7 +533,7 @@ def test_ctrl_c_while_a_decoder_reads_is_heard_and_no_fault_of_the_file() -> Non
             return super().read(size)
 
     file = Interrupting()
-    soundfile.write(file, np.zeros(SAMPLE_RATE), SAMPLE_RATE, format="WAV")
+    soundfile.write(file, np.zeros(SAMPLE_RATE), SAMPLE_RATE, format=kind)
     file.reads = 0
     with pytest.raises(KeyboardInterrupt):
         load(file)
