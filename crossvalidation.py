@@ -1,38 +1,23 @@
-"""The trainings of a protocol, side by side, each kept as soon as it is finished.
+"""The folds of a protocol: ensembles of trainings, and what they say of clips they never heard.
 
-A fold is an ensemble of trainings that differ in their seed and in the clips that they set aside.
-Each of them leaves one file: its weights, and what it said of these clips; one under way leaves its
-state after every epoch (`training.fit`). So a run that was stopped, killed or cut off goes on where
-it was. The names of these files hold a digest of the split, so that other folds or corrected
-speakers never meet results that are not theirs.
+The members of an ensemble differ in their seed and in the clips that they set aside.
 """
 
-import contextlib
-import hashlib
 import math
-import multiprocessing
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor, wait
 from dataclasses import dataclass
-from functools import cached_property
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import tensorflow as tf
 
-import dataset
 import familiarity
 import features
-import files
 import leaning
 import protocols
-import workers
+import side_by_side
 from classifier import EmotionClassifier
-from dataset import Dataset, Packed
 from evaluation import FoldResult
-from network import N_FEATURES
-from progress import UNWATCHED, Progress
+from side_by_side import Job, Task
 from training import (
     MEMBERS,
     TOGETHER,
@@ -41,10 +26,8 @@ from training import (
     Member,
     assemble,
     clip_inputs,
-    fit,
     fit_temperature,
     label_targets,
-    logits_of,
     predict,
     traced,
 )
@@ -52,38 +35,8 @@ from training import (
 if TYPE_CHECKING:
     import keras
 
-PACKED = "frames.npy"  # what the trainings of a folder learn from
 #: Of fewer clips that it set aside, or of one emotion, a corpus says nothing about a temperature.
 ENOUGH_CLIPS = 30
-WAITING = "Another command trains on these clips; this one goes on when that is done."
-
-
-@dataclass(frozen=True)
-class Job:
-    """What all trainings of one command share.
-
-    Attributes:
-        kind: 'frames' or 'vector'.
-        dataset: clips and features.
-        emotions: in label order.
-        epochs: of each training.
-        folder: for finished trainings and the state of unfinished ones.
-        progress: for a program that watches.
-    """
-
-    kind: str
-    dataset: Dataset
-    emotions: Sequence[str]
-    epochs: int
-    folder: Path
-    progress: Progress = UNWATCHED
-
-    @cached_property
-    def cepstral_means(self) -> np.ndarray:
-        """What each clip's recording is like, (clips, 40), as the classifier would hear it."""
-        rows = np.arange(len(self.dataset.table))
-        inputs = clip_inputs(self.kind, self.dataset, rows)
-        return np.array([features.cepstral_mean(part.reshape(-1, N_FEATURES)) for part in inputs])
 
 
 @dataclass(frozen=True)
@@ -93,20 +46,20 @@ class Ensemble:
     Attributes:
         job: of its trainings.
         train: row numbers of the clips that one of them or more learned from.
-        files: of the members.
+        tasks: the finished trainings.
         temperature: fitted on the clips that they set aside.
         familiar: the recordings of each corpus that it learned from (`familiarity.describe`).
     """
 
     job: Job
     train: np.ndarray
-    files: Sequence[Path]
+    tasks: Sequence[Task]
     temperature: float
     familiar: Sequence[dict[str, Any]]
 
     def members(self) -> list[Member]:
         """Return the trained members."""
-        return [_read_member(file) for file in self.files]
+        return [task.member() for task in self.tasks]
 
     def network(self) -> "keras.Model":
         """Return the network: raw features in, calibrated probabilities out."""
@@ -140,7 +93,7 @@ class Ensemble:
 
     def normalisation(self) -> dict[str, list[float]]:
         """Return mean and deviation of the 264 features, as a manifest has them."""
-        first = _read_member(self.files[0])  # the others are scaled by the same clips
+        first = self.tasks[0].member()  # the others are scaled by the same clips
         return {name: getattr(first, name).tolist() for name in ("mean", "std")}
 
 
@@ -174,13 +127,13 @@ def run(job: Job, protocol: str, *, folds: int, seeds: Sequence[int], jobs: int)
         ]
         for splits in zip(*drawn, strict=True):
             untested = np.union1d(splits[0].train, splits[0].validation)
-            asked.append((seed, _tasks(job, splits, seed, scaled_by=untested)))
-    _work(job, [task for _, tasks in asked for task in tasks], title=protocol, jobs=jobs)
+            asked.append((seed, side_by_side.tasks(job, splits, seed, scaled_by=untested)))
+    every = [task for _, tasks in asked for task in tasks]
+    side_by_side.finish(job, every, title=protocol, jobs=jobs)
     finished = []
     for seed, tasks in asked:
         name, test = tasks[0].split.name, tasks[0].split.test
-        said = [_read(task.file)["validation"] for task in tasks]
-        ensemble = _ensemble(job, tasks, _temperature(job, tasks, said))
+        ensemble = _ensemble(job, tasks, _temperature(job, tasks))
         strange = familiarity.strangeness(job.cepstral_means[test], ensemble.familiar)
         probabilities = familiarity.doubt(ensemble.probabilities(test), strange)
         result = FoldResult(name, seed, test, probabilities)
@@ -202,33 +155,26 @@ def train_final(job: Job, speaker_folds: Sequence[Finished], *, seed: int, jobs:
         by_speaker = table.speaker.nunique() > 1
         rows, validation = protocols.carve_validation(table, rows, by_speaker=by_speaker, seed=seed)
     split = protocols.Split("the model", rows, validation, nothing)
-    tasks = _tasks(job, [split] * MEMBERS[job.kind], seed, scaled_by=rows)
-    _work(job, tasks, title=split.name, jobs=jobs)
+    tasks = side_by_side.tasks(job, [split] * MEMBERS[job.kind], seed, scaled_by=rows)
+    side_by_side.finish(job, tasks, title=split.name, jobs=jobs)
     if speaker_folds:
         logs = [math.log(fold.ensemble.temperature) for fold in speaker_folds]
         temperature = math.exp(float(np.mean(logs)))
     else:
-        said = [_read(task.file)["validation"] for task in tasks]
-        temperature = _temperature(job, tasks, said)
+        temperature = _temperature(job, tasks)
     return _ensemble(job, tasks, temperature)
 
 
-def discard_material(job: Job) -> None:
-    """Remove what the trainings learned from, unless those of another command are at it."""
-    with contextlib.suppress(files.BusyError), files.alone(job.folder / ".lock"):
-        (job.folder / PACKED).unlink(missing_ok=True)
-
-
-def _ensemble(job: Job, tasks: Sequence["_Task"], temperature: float) -> Ensemble:
+def _ensemble(job: Job, tasks: Sequence[Task], temperature: float) -> Ensemble:
     """Return the ensemble of finished trainings, with what its clips' recordings are like."""
     rows = np.unique(np.concatenate([task.split.train for task in tasks]))
     corpus = job.dataset.table.corpus.to_numpy()[rows]
     means = job.cepstral_means[rows]
     familiar = [familiarity.describe(means[corpus == name]) for name in np.unique(corpus)]
-    return Ensemble(job, rows, [task.file for task in tasks], temperature, familiar)
+    return Ensemble(job, rows, tasks, temperature, familiar)
 
 
-def _temperature(job: Job, tasks: Sequence["_Task"], said: Sequence[np.ndarray]) -> float:
+def _temperature(job: Job, tasks: Sequence[Task]) -> float:
     """Return an ensemble's temperature: the geometric mean of those of each corpus.
 
     Each is fitted on what the members said of the clips that they set aside, of speech where there
@@ -242,7 +188,7 @@ def _temperature(job: Job, tasks: Sequence["_Task"], said: Sequence[np.ndarray])
     targets = np.concatenate(
         [label_targets(table, job.emotions, t.split.train)[t.split.validation] for t in tasks]
     )
-    answers = np.concatenate(said)
+    answers = np.concatenate([task.answers() for task in tasks])
     spoken = (table.channel.iloc[aside] == "speech").to_numpy()
     corpora = [
         rows[spoken[rows]] if spoken[rows].any() else rows
@@ -260,173 +206,3 @@ def _temperature(job: Job, tasks: Sequence["_Task"], said: Sequence[np.ndarray])
         voices = table.speaker.iloc[aside[rows]].nunique()
         logs.append((voices * fitted + USUAL_VOICES * usual) / (voices + USUAL_VOICES))
     return TOGETHER[job.kind] * math.exp(float(np.mean(logs)))
-
-
-class _Task(NamedTuple):
-    """One training: the clips it learns, sets aside and is tested on, and the file it leaves.
-
-    Attributes:
-        scaled_by: row numbers of the clips that standardise the features, of all members the same.
-    """
-
-    split: protocols.Split
-    scaled_by: np.ndarray
-    seed: int
-    epochs: int
-    file: Path
-
-    @property
-    def state(self) -> Path:
-        return self.file.with_suffix(".state")
-
-    @property
-    def epoch(self) -> Path:
-        """For the progress bar. Windows lets nobody replace a state file open for a look."""
-        return self.file.with_suffix(".epoch")
-
-    def epochs_done(self) -> int:
-        if self.file.exists():
-            return self.epochs
-        try:
-            return int(self.epoch.read_text() or 0)
-        except FileNotFoundError:
-            return 0
-
-    def forget_state(self) -> None:
-        """Remove what a training that is finished needs no more."""
-        self.state.unlink(missing_ok=True)
-        self.epoch.unlink(missing_ok=True)
-
-
-def _tasks(
-    job: Job, splits: Sequence[protocols.Split], seed: int, *, scaled_by: np.ndarray
-) -> list[_Task]:
-    """Return the trainings of an ensemble, a split for each."""
-    return [
-        _Task(
-            split,
-            scaled_by,
-            100 * seed + member,
-            job.epochs,
-            job.folder / f"{_digest(split)}-{seed}-{member}.npz",
-        )
-        for member, split in enumerate(splits)
-    ]
-
-
-def _digest(split: protocols.Split) -> str:
-    digest = hashlib.sha256()
-    for part in (split.train, split.validation, split.test):
-        digest.update(part.astype(np.int64).tobytes() + b"|")
-    return digest.hexdigest()[:12]
-
-
-def _work(job: Job, tasks: Sequence[_Task], *, title: str, jobs: int) -> None:
-    """Run the trainings that are not finished, while no other command trains in this folder."""
-    if all(task.file.exists() and not task.state.exists() for task in tasks):
-        return
-    with files.alone(job.folder / ".lock", wait=WAITING):
-        files.sweep(job.folder)
-        todo = []
-        for task in tasks:
-            if task.file.exists():
-                task.forget_state()  # a kill may have come between the two
-            else:
-                todo.append(task)
-        if todo:
-            _side_by_side(job, tasks, todo, title=title, jobs=jobs)
-
-
-def _side_by_side(
-    job: Job, tasks: Sequence[_Task], todo: Sequence[_Task], *, title: str, jobs: int
-) -> None:
-    from tqdm import tqdm
-
-    packed = job.folder / PACKED
-    job.progress.note(step="training material", done=0, total=1)
-    dataset.pack(job.dataset, packed)
-    with tqdm(
-        total=sum(task.epochs for task in tasks),
-        initial=sum(task.epochs_done() for task in tasks),
-        desc=f"{title}: {len(tasks)} trainings",
-        unit="epoch",
-    ) as bar:
-        job.progress.note(step=title, done=bar.n, total=bar.total)
-        # As many threads each as if nothing were done: with others, sums are rounded otherwise.
-        threads = max(1, jobs // len(tasks))
-        executor = ProcessPoolExecutor(
-            min(jobs, len(todo)),
-            mp_context=multiprocessing.get_context("spawn"),
-            initializer=workers.start,
-            initargs=(threads,),
-        )
-        try:
-            pending = {executor.submit(_train, job, packed, task) for task in todo}
-            while pending:
-                finished, pending = wait(pending, timeout=1.0)
-                for future in finished:
-                    future.result()
-                done = sum(task.epochs_done() for task in tasks)
-                if done > bar.n:
-                    bar.update(done - bar.n)
-                    job.progress.note(step=title, done=bar.n, total=bar.total)
-        except BaseException:
-            # Not one more epoch: the last finished one of each training is on the disk.
-            for process in multiprocessing.active_children():
-                process.terminate()
-            raise
-        finally:
-            executor.shutdown(cancel_futures=True)
-
-
-def _train(job: Job, packed: Path, task: _Task) -> None:
-    def note_epoch(epoch: int, loss: float) -> None:
-        task.epoch.write_text(str(epoch))
-        job.progress.note(training=task.file.stem, epoch=epoch, epochs=task.epochs, loss=loss)
-
-    try:
-        with files.named(task.state):
-            member = fit(
-                job.kind,
-                job.dataset.table,
-                Packed.open(packed),
-                task.split.train,
-                scaled_by=task.scaled_by,
-                emotions=job.emotions,
-                seed=task.seed,
-                epochs=task.epochs,
-                state=task.state,
-                on_epoch=note_epoch,
-            )
-    except tf.errors.ResourceExhaustedError as error:
-        raise MemoryError(error.message) from None
-    said = {}
-    if len(aside := task.split.validation):
-        said["validation"] = logits_of(member, clip_inputs(job.kind, job.dataset, aside))
-    weights = {f"weight_{number}": weight for number, weight in enumerate(member.weights)}
-    with files.whole(task.file) as part, part.open("wb") as stream:
-        arrays: dict[str, Any] = {
-            "kind": member.kind,
-            "mean": member.mean,
-            "std": member.std,
-            **said,
-            **weights,
-        }
-        np.savez(stream, allow_pickle=False, **arrays)
-    task.forget_state()
-
-
-def _read(file: Path) -> dict[str, np.ndarray]:
-    with np.load(file) as stored:
-        return dict(stored)
-
-
-def _read_member(file: Path) -> Member:
-    stored = _read(file)
-    count = sum(name.startswith("weight_") for name in stored)
-    return Member(
-        stored["kind"].item(),
-        stored["mean"],
-        stored["std"],
-        [stored[f"weight_{number}"] for number in range(count)],
-    )

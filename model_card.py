@@ -129,8 +129,8 @@ def _card(manifest: dict[str, Any], figures: Sequence[str], ablation: str) -> st
             for name, corpus in manifest["corpora"].items()
         ),
         training=f"seed {training['seed']}, {training['epochs']} epochs, networks averaged: "
-        f"{training['members']}, softmax temperature "
-        f"{training['temperature']:.2f} from validation clips"
+        f"{training['members']}, softmax temperature {training['temperature']:.2f} "
+        "from validation clips (of few voices, from what is usual, too)"
         + (
             f", up to {TEMPERATURE:g} times as high for recordings unlike these" if familiar else ""
         ),

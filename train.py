@@ -225,6 +225,7 @@ def train(arguments: argparse.Namespace, output: Path, progress: Progress) -> No
 
     workers.import_tensorflow()
     import crossvalidation
+    import side_by_side
     import training
     from dataset import extract
 
@@ -242,7 +243,7 @@ def train(arguments: argparse.Namespace, output: Path, progress: Progress) -> No
     run = CACHE / "runs" / training.run_key(arguments.network, dataset, epochs=epochs)
     run.mkdir(parents=True, exist_ok=True)
 
-    job = crossvalidation.Job(arguments.network, dataset, emotions, epochs, run, progress)
+    job = side_by_side.Job(arguments.network, dataset, emotions, epochs, run, progress)
     records: list[dict[str, Any]] = []
     speaker_folds: list[crossvalidation.Finished] = []
     for protocol in asked:
@@ -261,7 +262,7 @@ def train(arguments: argparse.Namespace, output: Path, progress: Progress) -> No
                 "name": output.name,
                 "network": arguments.network,
                 "corpora": evaluation.summarise(dataset.table),
-                "training": {"epochs": epochs, "members": len(finished[0].ensemble.files)},
+                "training": {"epochs": epochs, "members": len(finished[0].ensemble.tasks)},
                 "versions": model_folder.versions(),
                 "metrics": found,
             },
@@ -269,7 +270,7 @@ def train(arguments: argparse.Namespace, output: Path, progress: Progress) -> No
     trained = crossvalidation.train_final(
         job, speaker_folds, seed=arguments.seed[0], jobs=arguments.jobs
     )
-    crossvalidation.discard_material(job)
+    side_by_side.discard_material(job)
     progress.note(step="model folder", done=0, total=1)
     model_folder.write(
         output,
@@ -285,7 +286,7 @@ def train(arguments: argparse.Namespace, output: Path, progress: Progress) -> No
         training={
             "seed": arguments.seed[0],
             "epochs": epochs,
-            "members": len(trained.files),
+            "members": len(trained.tasks),
             "temperature": trained.temperature,
             "recipe": [str(recipe) for recipe in training.RECIPES],
             "my_recordings": my_recordings.recordings(dataset.table.path),

@@ -32,6 +32,7 @@ import crossvalidation  # noqa: E402
 import dataset  # noqa: E402
 import evaluation  # noqa: E402
 import model_folder  # noqa: E402
+import side_by_side  # noqa: E402
 import training  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results" / "known_voice.json"
@@ -64,7 +65,7 @@ def main() -> int:
     epochs = training.EPOCHS["frames"]
     run = CACHE / "runs" / training.run_key("frames", ravdess, epochs=epochs)
     run.mkdir(parents=True, exist_ok=True)
-    job = crossvalidation.Job("frames", ravdess, corpora.EMOTIONS, epochs, run)
+    job = side_by_side.Job("frames", ravdess, corpora.EMOTIONS, epochs, run)
     folds = crossvalidation.run(
         job, "speaker", folds=FOLDS, seeds=arguments.seed, jobs=arguments.jobs
     )
@@ -109,7 +110,7 @@ def main() -> int:
     return 0
 
 
-def ask(job: crossvalidation.Job, fold: crossvalidation.Finished) -> list[pd.DataFrame]:
+def ask(job: side_by_side.Job, fold: crossvalidation.Finished) -> list[pd.DataFrame]:
     """Return, per test actor and kind of reference, what was said of the actor's other clips."""
     alone = fold.ensemble.classifier()
     alone.manifest["usual"] = fold.ensemble.usual_answers()

@@ -139,6 +139,7 @@ def train(
     workers.import_tensorflow()
     import crossvalidation
     import dataset
+    import side_by_side
     import training
 
     ravdess = dataset.extract(
@@ -147,7 +148,7 @@ def train(
     epochs = training.EPOCHS["frames"]
     run = CACHE / "runs" / training.run_key("frames", ravdess, epochs=epochs)
     run.mkdir(parents=True, exist_ok=True)
-    job = crossvalidation.Job("frames", ravdess, corpora.EMOTIONS, epochs, run)
+    job = side_by_side.Job("frames", ravdess, corpora.EMOTIONS, epochs, run)
     folds = crossvalidation.run(job, "speaker", folds=FOLDS, seeds=seeds, jobs=jobs)
     return ravdess.table, folds
 

@@ -57,6 +57,7 @@ def extract_and_train(table: Any, folder: Path) -> list[dict[str, Any]]:
     import crossvalidation
     import dataset
     import protocols
+    import side_by_side
     import training
 
     cores = joblib.cpu_count()
@@ -76,7 +77,7 @@ def extract_and_train(table: Any, folder: Path) -> list[dict[str, Any]]:
 
     notes = progress.Progress(folder / "progress")
     emotions = sorted(set(table.emotion))
-    job = crossvalidation.Job("frames", extracted, emotions, EPOCHS, folder, notes)
+    job = side_by_side.Job("frames", extracted, emotions, EPOCHS, folder, notes)
     start, spent = time.perf_counter(), core_seconds()
     crossvalidation.run(job, "random", folds=0, seeds=range(cores), jobs=cores)
     seconds, training_ = time.perf_counter() - start, core_seconds() - spent

@@ -41,6 +41,7 @@ import dataset
 import evaluation
 import files
 import my_recordings
+import side_by_side
 import test_model
 import train
 import training
@@ -455,7 +456,7 @@ def killed_training(*_: object) -> None:
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the limit is that of Linux")
 @pytest.mark.parametrize("work", [starved_training, killed_training])
 def test_a_training_out_of_memory_is_said(small, run, monkeypatch, work):
-    monkeypatch.setattr(crossvalidation, "_train", work)
+    monkeypatch.setattr(side_by_side, "_train", work)
     monkeypatch.setattr(workers, "start", abs)  # which is quicker
     status, _, err = run(train.main, *small)
     assert status == 1
@@ -493,7 +494,7 @@ def test_no_memory_for_processes_is_one_line(sounds, tiny_model, tmp_path, run, 
 def test_two_processes_train_the_same_weights(corpus, tmp_path):
     """Also where the second has less left to do, and so more of the machine."""
     found = extract(corpus, tmp_path / "features", [(), NOISY])
-    job = crossvalidation.Job("vector", found, TWO_EMOTIONS, 3, tmp_path)
+    job = side_by_side.Job("vector", found, TWO_EMOTIONS, 3, tmp_path)
     weights, records = [], []
     for _ in range(2):
         finished = crossvalidation.run(job, "speaker", folds=2, seeds=[0], jobs=2)

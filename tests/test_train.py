@@ -23,6 +23,7 @@ import download
 import leaning
 import model_folder
 import protocols
+import side_by_side
 import train
 import training
 from audio import SAMPLE_RATE
@@ -136,7 +137,7 @@ def test_what_a_fold_says_is_what_the_classifier_says(corpus, cache) -> None:
     for kind in ("frames", "vector"):
         folder = cache / kind
         folder.mkdir()
-        job = crossvalidation.Job(kind, found, TWO_EMOTIONS, 1, folder)
+        job = side_by_side.Job(kind, found, TWO_EMOTIONS, 1, folder)
         fold, _ = crossvalidation.run(job, "speaker", folds=2, seeds=[0], jobs=1)
         heard = fold.ensemble.classifier()
         for row, told in list(zip(fold.result.test, fold.result.probabilities, strict=True))[:3]:
@@ -146,7 +147,7 @@ def test_what_a_fold_says_is_what_the_classifier_says(corpus, cache) -> None:
 
 def test_after_speaker_folds_the_model_learns_from_every_clip(corpus, cache) -> None:
     found = extract(corpus, cache / "features", [()])
-    job = crossvalidation.Job("vector", found, TWO_EMOTIONS, 2, cache)
+    job = side_by_side.Job("vector", found, TWO_EMOTIONS, 2, cache)
     folds = crossvalidation.run(job, "speaker", folds=2, seeds=[0], jobs=1)
     ensemble = crossvalidation.train_final(job, folds, seed=0, jobs=1)
     logs = [np.log(fold.ensemble.temperature) for fold in folds]
@@ -162,7 +163,7 @@ def test_after_speaker_folds_the_model_learns_from_every_clip(corpus, cache) -> 
 
 def test_clips_that_are_set_aside_from_the_model_do_not_scale_its_features(corpus, cache) -> None:
     found = extract(corpus, cache / "features", [()])
-    job = crossvalidation.Job("vector", found, TWO_EMOTIONS, 1, cache)
+    job = side_by_side.Job("vector", found, TWO_EMOTIONS, 1, cache)
     ensemble = crossvalidation.train_final(job, [], seed=0, jobs=1)
     assert 0 < len(ensemble.train) < len(found.table)
     member = ensemble.members()[0]
@@ -189,7 +190,7 @@ def test_what_is_usual_counts_corpora_and_emotions_alike(monkeypatch) -> None:
     said = softmax(np.stack([table.logit, np.zeros(9)], axis=1), axis=1)
 
     def usual_of(train: np.ndarray) -> dict[str, list[float]]:
-        job = crossvalidation.Job("frames", SimpleNamespace(table=table), TWO_EMOTIONS, 1, Path())
+        job = side_by_side.Job("frames", SimpleNamespace(table=table), TWO_EMOTIONS, 1, Path())
         ensemble = crossvalidation.Ensemble(job, train, [], 1.0, [])
         return ensemble.usual_answers()
 
@@ -224,7 +225,9 @@ def test_each_corpus_has_its_say_in_the_temperature_by_its_speech() -> None:
 
     def temperature(*factors: float) -> float:
         said = [logits * sure[:, np.newaxis] * factor for factor in factors]
-        return crossvalidation._temperature(job, [SimpleNamespace(split=split)] * 2, said)
+        return crossvalidation._temperature(
+            job, [SimpleNamespace(split=split, answers=lambda a=a: a) for a in said]
+        )
 
     assert temperature(1.0, 1.0) == pytest.approx(training.TOGETHER["frames"] * 3.0, rel=0.15)
     # A member that is too sure costs more than one that is too modest.
@@ -250,9 +253,11 @@ def test_a_corpus_that_tells_too_little_has_no_say_in_the_temperature(emotion) -
     )
     job.dataset.table["speaker"] = np.arange(len(job.dataset.table))
     rows = np.arange(len(job.dataset.table))
-    task = SimpleNamespace(split=protocols.Split("one", rows, rows, rows[:0]))
     answers = np.concatenate([2 * logits, np.nan_to_num(sure)])
-    found = crossvalidation._temperature(job, [task], [answers])
+    task = SimpleNamespace(
+        split=protocols.Split("one", rows, rows, rows[:0]), answers=lambda: answers
+    )
+    found = crossvalidation._temperature(job, [task])
     assert found == pytest.approx(training.TOGETHER["frames"] * 2.0, rel=0.15)
 
 
