@@ -16,28 +16,24 @@ import json
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
-import workers  # noqa: E402
-
-workers.import_tensorflow()
 
 import numpy as np  # noqa: E402
 import pandas as pd  # noqa: E402
 from tqdm import tqdm  # noqa: E402
 
 import corpora  # noqa: E402
-import crossvalidation  # noqa: E402
-import dataset  # noqa: E402
 import evaluation  # noqa: E402
 import model_folder  # noqa: E402
-import side_by_side  # noqa: E402
-import training  # noqa: E402
+from benchmarks import emobox  # noqa: E402
+
+if TYPE_CHECKING:
+    from crossvalidation import Finished
 
 RESULTS = ROOT / "benchmarks" / "results" / "known_voice.json"
-CACHE = ROOT / ".cache"
-FOLDS = 6
 CLIPS = 8  # of 3.7 s: half a minute
 UNLABELLED, NEUTRAL = "half a minute, unlabelled", "half a minute, neutral"
 LONG = "two minutes, unlabelled"
@@ -55,22 +51,10 @@ def main() -> int:
     arguments = parser.parse_args()
 
     table = corpora.scan(arguments.ravdess)
-    ravdess = dataset.extract(
-        table,
-        training.RECIPES,
-        cache=CACHE / "features",
-        seed=arguments.seed[0],
-        jobs=arguments.jobs,
-    )
-    epochs = training.EPOCHS["frames"]
-    run = CACHE / "runs" / training.run_key("frames", ravdess, epochs=epochs)
-    run.mkdir(parents=True, exist_ok=True)
-    job = side_by_side.Job("frames", ravdess, corpora.EMOTIONS, epochs, run)
-    folds = crossvalidation.run(
-        job, "speaker", folds=FOLDS, seeds=arguments.seed, jobs=arguments.jobs
-    )
+    folds = emobox.train(table, seeds=arguments.seed, jobs=arguments.jobs)
+    ravdess = folds[0].ensemble.job.dataset.table
     answers = pd.concat(
-        [answer for fold in tqdm(folds, unit="fold") for answer in ask(job, fold)],
+        [answer for fold in tqdm(folds, unit="fold") for answer in ask(ravdess, fold)],
         ignore_index=True,
     )
     rows = []
@@ -98,9 +82,9 @@ def main() -> int:
         )
     content = {
         "protocol": "speaker",
-        "train": evaluation.describe(ravdess.table),
+        "train": evaluation.describe(ravdess),
         "test": "RAVDESS speech",
-        "folds": FOLDS,
+        "folds": emobox.FOLDS,
         "seeds": arguments.seed,
         "versions": model_folder.versions(),
         "rows": rows,
@@ -110,11 +94,11 @@ def main() -> int:
     return 0
 
 
-def ask(job: side_by_side.Job, fold: crossvalidation.Finished) -> list[pd.DataFrame]:
+def ask(table: pd.DataFrame, fold: "Finished") -> list[pd.DataFrame]:
     """Return, per test actor and kind of reference, what was said of the actor's other clips."""
     alone = fold.ensemble.classifier()
     alone.manifest["usual"] = fold.ensemble.usual_answers()
-    tested = job.dataset.table.loc[fold.result.test]
+    tested = table.loc[fold.result.test]
     tested = tested[tested.channel == "speech"]
     said_alone = {path: alone.classify(path).emotion for path in tested.path}
     answers = []

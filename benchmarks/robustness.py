@@ -44,15 +44,12 @@ import gate  # noqa: E402
 import model_folder  # noqa: E402
 import protocols  # noqa: E402
 import windows  # noqa: E402
-import workers  # noqa: E402
-from benchmarks import conditions  # noqa: E402
+from benchmarks import conditions, emobox  # noqa: E402
 
 if TYPE_CHECKING:
     from crossvalidation import Finished
 
 RESULTS = ROOT / "benchmarks" / "results" / "robustness.json"
-CACHE = ROOT / ".cache"
-FOLDS = 6
 FEWEST = 10  # clips per fold, so that no share below is one of nothing
 VOICES = 32  # test clips of a fold that its babble is made of; none of them is asked about
 CLEAN = "as recorded"
@@ -103,7 +100,7 @@ def main() -> int:
             parser.error(f"{data} has no sounds in {name}; ravdess, noise and rooms are expected")
     try:
         table = corpora.scan(data / "ravdess")
-        splits = protocols.splits(table, "speaker", folds=FOLDS, seed=0)
+        splits = protocols.splits(table, "speaker", folds=emobox.FOLDS, seed=0)
     except (corpora.CorpusError, protocols.ProtocolError) as error:
         parser.error(str(error))
     if set(table.corpus) != {"RAVDESS"}:
@@ -113,7 +110,8 @@ def main() -> int:
     if not FEWEST <= arguments.clips <= most:
         parser.error(f"--clips {arguments.clips} found, {FEWEST} to {most} are expected")
 
-    table, folds = train(table, seeds=arguments.seed, jobs=arguments.jobs)
+    folds = emobox.train(table, seeds=arguments.seed, jobs=arguments.jobs)
+    table = folds[0].ensemble.job.dataset.table
     said = ask(table, folds, data, clips=arguments.clips)
     asked = said[said.condition == CLEAN].groupby(["fold", "seed"], sort=False)["clip"]
     content = {
@@ -130,27 +128,6 @@ def main() -> int:
     RESULTS.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     print(report(content))
     return 0
-
-
-def train(
-    table: pd.DataFrame, *, seeds: list[int], jobs: int
-) -> tuple[pd.DataFrame, list["Finished"]]:
-    """Return the clips and the finished speaker folds of `frames`, as `train.py` trains them."""
-    workers.import_tensorflow()
-    import crossvalidation
-    import dataset
-    import side_by_side
-    import training
-
-    ravdess = dataset.extract(
-        table, training.RECIPES, cache=CACHE / "features", seed=seeds[0], jobs=jobs
-    )
-    epochs = training.EPOCHS["frames"]
-    run = CACHE / "runs" / training.run_key("frames", ravdess, epochs=epochs)
-    run.mkdir(parents=True, exist_ok=True)
-    job = side_by_side.Job("frames", ravdess, corpora.EMOTIONS, epochs, run)
-    folds = crossvalidation.run(job, "speaker", folds=FOLDS, seeds=seeds, jobs=jobs)
-    return ravdess.table, folds
 
 
 def ask(table: pd.DataFrame, folds: list["Finished"], data: Path, *, clips: int) -> pd.DataFrame:
@@ -175,7 +152,7 @@ def ask(table: pd.DataFrame, folds: list["Finished"], data: Path, *, clips: int)
             waveforms = {Path(path).stem: audio.load(path) for path in asked.path}
             voices = [audio.load(path) for path in talk.path]
             model = fold.ensemble.classifier()
-            cache = CACHE / "robustness" / _key(fold, [*waveforms, *talk.path])
+            cache = emobox.CACHE / "robustness" / _key(fold, [*waveforms, *talk.path])
             cache.mkdir(parents=True, exist_ok=True)
             for name, (group, change) in {CLEAN: AS_RECORDED, **changed(voices)}.items():
                 file = cache / f"{_number(name):08x}.parquet"
