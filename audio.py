@@ -155,14 +155,15 @@ def _explained(name: str) -> Iterator[None]:
         message = f"{_what_is_missing(name)}, expected a sound file; check the name"
     except OSError as error:
         message = f"cannot be read ({error.strerror or error}); check its name and permissions"
-    raise AudioError(f"{_printable(name) or 'the sound'}: {message}")
+    raise AudioError(f"{printable(name) or 'the sound'}: {message}")
 
 
 def _what_is_missing(path: str) -> str:
     return "is a broken link" if os.path.islink(path) else "does not exist"
 
 
-def _printable(name: object) -> str:
+def printable(name: object) -> str:
+    """Escape what a terminal would not print but obey, such as colours and new lines."""
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(name))
 
 

@@ -16,8 +16,6 @@ import scipy.fft
 import audio
 from audio import SAMPLE_RATE, AudioError
 
-_STFT = 2048  # window of librosa's phase vocoder, the least it can work on
-
 
 @dataclass(frozen=True)
 class WhiteNoise:
@@ -122,40 +120,6 @@ class Gain:
 
     def __call__(self, waveform: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         return waveform * np.float32(10 ** (rng.uniform(self.low_db, self.high_db) / 20))
-
-
-@dataclass(frozen=True)
-class Pitch:
-    """Raise the pitch by a number of semitones at equal length (librosa.effects.pitch_shift)."""
-
-    low_semitones: float
-    high_semitones: float
-
-    def __call__(self, waveform: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        import librosa
-
-        semitones = rng.uniform(self.low_semitones, self.high_semitones)
-        shifted = librosa.effects.pitch_shift(
-            _at_least_one_window(waveform), sr=SAMPLE_RATE, n_steps=semitones, n_fft=_STFT
-        )
-        return shifted[: len(waveform)]
-
-
-@dataclass(frozen=True)
-class Tempo:
-    """Speak faster by a factor (slower below 1) at equal pitch (librosa.effects.time_stretch)."""
-
-    low: float
-    high: float
-
-    def __call__(self, waveform: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        import librosa
-
-        rate = rng.uniform(self.low, self.high)
-        stretched = librosa.effects.time_stretch(
-            _at_least_one_window(waveform), rate=rate, n_fft=_STFT
-        )
-        return stretched[: max(1, round(len(waveform) / rate))]
 
 
 @dataclass(frozen=True)
@@ -277,10 +241,6 @@ def _mix(waveform: np.ndarray, noise: np.ndarray, snr_db: float) -> np.ndarray:
         return waveform.copy()
     power = np.mean(waveform**2, dtype=np.float64) / 10 ** (snr_db / 10)
     return waveform + np.float32(np.sqrt(power / noise_power)) * noise
-
-
-def _at_least_one_window(waveform: np.ndarray) -> np.ndarray:
-    return np.pad(waveform, (0, max(0, _STFT - len(waveform))))
 
 
 @cache

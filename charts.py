@@ -431,6 +431,9 @@ def _time(field: str, seconds: float) -> Chart:
 
 def _clock(ticks: list[float]) -> str:
     """Return the Vega expression of a tick's label."""
+    if ticks[-1] >= 3600:
+        hour = "floor(datum.value / 3600) + ':' + format(floor(datum.value / 60) % 60, '02d')"
+        return f"{hour} + ':' + format(datum.value % 60, '02d')"
     if len(ticks) > 1 and ticks[1] >= 10:
         return "floor(datum.value / 60) + ':' + format(datum.value % 60, '02d')"
     return "datum.label + ' s'"

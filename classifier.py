@@ -38,6 +38,7 @@ SHORT_SECONDS = 0.5
 UNCERTAIN_BELOW = 0.5
 
 SILENT = "no voice found: the recording is silent"
+PAUSE = "no voice found: a pause beside the loudest sound"
 NO_VOICE = "no voice found: nobody is heard to speak or sing"
 
 #: A person's speech under this length, in seconds, says too little about their voice.
@@ -344,7 +345,7 @@ class EmotionClassifier:
         if len(waveform) < features.MIN_SAMPLES:
             return _nothing(self.labels, _too_short(waveform))
         if level < silence:
-            return _nothing(self.labels, SILENT)
+            return _nothing(self.labels, _soft(level))
         return None
 
     def _judge(self, waveform: np.ndarray, frames: np.ndarray) -> Prediction:
@@ -393,11 +394,19 @@ def settle_pauses(segments: Sequence[Segment]) -> list[Segment]:
     """
     pause = gate.pause_rms(max((segment.level for segment in segments), default=0.0))
     return [
-        replace(segment, prediction=_nothing(segment.prediction.probabilities, SILENT))
+        replace(
+            segment,
+            prediction=_nothing(segment.prediction.probabilities, _soft(segment.level)),
+        )
         if segment.prediction.emotion is not None and segment.level < pause
         else segment
         for segment in segments
     ]
+
+
+def _soft(level: float) -> str:
+    """Return why there is nothing to hear in a waveform of this level."""
+    return SILENT if level < gate.SILENCE_RMS else PAUSE
 
 
 def _nothing(labels: Iterable[str], warning: str) -> Prediction:

@@ -104,7 +104,11 @@ class CorpusError(ValueError):
 
 
 class Clip(NamedTuple):
-    """What the name of a recording says; `speaker` is unique over all corpora."""
+    """What the name of a recording says.
+
+    `speaker` is unique over all corpora. Of one's own recordings it is the name that was given, in
+    lower case: angry/Alice, sad/alice and the alice of another folder are one voice.
+    """
 
     emotion: str
     speaker: str
@@ -180,7 +184,7 @@ def parse_list(
         rows = _read_rows(text)
         _, names = next(rows, (0, []))
         columns = [column.lower() for column in names]
-        if columns and PurePath(columns[0]).suffix in EXTENSIONS:
+        if columns and ("://" in columns[0] or PurePath(columns[0]).suffix in EXTENSIONS):
             raise CorpusError(
                 f"{file} starts with {_short(columns[0])}, a line of column names is expected"
             )
@@ -201,7 +205,8 @@ def parse_list(
                     f"{where}: more than {limits.LIST_ROWS} rows; cut the list into several"
                 )
             values = dict(zip(columns, row, strict=False))
-            if len(row) != len(columns) or not row[0] or values.get("speaker") == "":
+            nameless = labelled and values.get("speaker") == ""
+            if len(row) != len(columns) or not row[0] or nameless:
                 raise CorpusError(
                     f"{where}: {_short(row)} found, a value for each of {_short(columns)} is "
                     "expected"
@@ -286,11 +291,13 @@ def _read_name(path: PurePath) -> Clip | None:
         for corpus, pattern in _NAMES.items():
             if match := re.fullmatch(pattern, name, re.IGNORECASE):
                 found = match.groupdict()
-                speaker = found["speaker"].upper() + ("F" if corpus == "TESS" else "")
+                speaker = f"{corpus}-{found['speaker'].upper()}{'F' if corpus == 'TESS' else ''}"
+                if corpus == OWN:
+                    speaker = found["speaker"].lower()
                 channel = "song" if found.get("channel") == "02" else "speech"
                 meaning = dict(pair.split("=") for pair in _CODES[corpus].split())
                 emotion = meaning.get(found["code"].lower(), found["code"].lower())
-                return Clip(emotion, f"{corpus}-{speaker}", corpus, channel)
+                return Clip(emotion, speaker, corpus, channel)
     return None
 
 
@@ -316,7 +323,7 @@ def _scan_folder(folder: Path) -> Found:
         clip = _read_name(root.name / relative)
         if clip is None and (emotion := parse_folders(relative)):
             people = [name for name in relative.parts[:-1] if not parse_emotion(name)]
-            clip = _own_clip(emotion, "".join(people[:1]), root.name)
+            clip = Clip(emotion, "".join(people[:1]).lower(), root.name, "speech")
         if clip and clip.emotion in EMOTIONS:
             clips.append((str(path), clip))
         else:
@@ -335,14 +342,10 @@ def _scan_list(file: Path) -> Found:
     clips = []
     for path, emotion, speaker in read_list(file):
         # A known name tells the speaker as other folders tell it, so one voice keeps one name.
-        clip = _read_name(PurePath(path)) or _own_clip(emotion, speaker, file.stem)
+        own = Clip(emotion, speaker.lower(), file.stem, "speech")
+        clip = _read_name(PurePath(path)) or own
         clips.append((str(path), clip._replace(emotion=emotion)))
     return clips
-
-
-def _own_clip(emotion: str, speaker: str, corpus: str) -> Clip:
-    # Lower case: angry/Alice and sad/alice are one voice.
-    return Clip(emotion, f"{corpus}-{speaker.lower()}" if speaker else "", corpus, "speech")
 
 
 def _name_speakers(clips: Found) -> Found:
@@ -360,6 +363,8 @@ def _drop_faulty(clips: Found) -> Found:
         readable = os.path.isfile(path) and os.access(path, os.R_OK)
         sizes[path] = os.path.getsize(path) if readable else 0
         fault = _FAULTS.get(Path(path).stem.upper()) if sizes[path] else "empty or not readable"
+        if path != path.encode(errors="replace").decode():
+            fault = "its name is not UTF-8; rename it"
         if fault:
             LOG.warning("%s left out: %s", path, fault)
         else:

@@ -152,8 +152,7 @@ def train_final(job: Job, speaker_folds: Sequence[Finished], *, seed: int, jobs:
     rows = np.arange(len(table))
     validation = nothing = rows[:0]
     if not speaker_folds:
-        by_speaker = table.speaker.nunique() > 1
-        rows, validation = protocols.carve_validation(table, rows, by_speaker=by_speaker, seed=seed)
+        rows, validation = protocols.carve_final(table, seed=seed)
     split = protocols.Split("the model", rows, validation, nothing)
     tasks = side_by_side.tasks(job, [split] * MEMBERS[job.kind], seed, scaled_by=rows)
     side_by_side.finish(job, tasks, title=split.name, jobs=jobs)

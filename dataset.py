@@ -3,8 +3,8 @@
 Clips are worked off in chunks of one folder. A chunk is the unit of parallel work, of progress and
 of the cache, so an interrupted extraction loses the chunks in hand and no more. The key of a chunk
 holds all that decides its content: the files (their names, which seed the transforms, and what is
-in them), the version of the features, the transforms and the seed. Clips that move, or are unpacked
-once more, are found again.
+in them), the version of the features, the transforms with their code, and the seed. Clips that
+move, or are unpacked once more, are found again.
 """
 
 import hashlib
@@ -132,6 +132,12 @@ def pack(dataset: Dataset, file: Path) -> None:
         np.save(file.with_suffix(".pitch.npy"), np.concatenate(heard))
 
 
+def discard(file: Path) -> None:
+    """Remove the files of `pack`, as far as they are there."""
+    for part in (file, file.with_suffix(".pitch.npy"), file.with_suffix(".starts.npy")):
+        part.unlink(missing_ok=True)
+
+
 def _contours(mel: np.ndarray, lengths: np.ndarray) -> np.ndarray:
     """Return the pitch of clips that lie one behind the other: (frames, 6)."""
     import pitch
@@ -249,13 +255,14 @@ def _plan(
 ) -> list[_Chunk]:
     """Cut the clips into chunks within their folders, which keeps chunks when others join."""
     folders = table.path.map(os.path.dirname)
+    code = files.sha256(Path(__file__).with_name("augment.py")) if recipe else ""
     chunks = []
     # The table is sorted by path, but a folder may hold both clips and folders of clips.
     for _, run in table.path.groupby((folders != folders.shift()).cumsum()):
         for start in range(0, len(run), CHUNK_CLIPS):
             paths = list(run.iloc[start : start + CHUNK_CLIPS])
             clips = [(os.path.basename(path), contents[path]) for path in paths]
-            content = json.dumps([features.FEATURE_VERSION, clips, repr(recipe), seed])
+            content = json.dumps([features.FEATURE_VERSION, clips, repr(recipe), code, seed])
             key = hashlib.sha256(content.encode()).hexdigest()[:32]
             paths = [os.path.abspath(path) for path in paths]  # for workers in other folders
             chunks.append(_Chunk(paths, recipe, seed, cache / f"{key}.npz"))

@@ -105,7 +105,8 @@ def records(
     """Return the metric records of a protocol, as a manifest holds them.
 
     One per corpus, over the emotions that its test and its training clips share, and where a
-    corpus holds song, one more over its speech alone.
+    corpus holds song, one more over its speech alone. None where these are fewer than two, between
+    which nobody errs, or where no clip was drawn to be tested.
     """
     made = []
     for corpus, everything in table.groupby("corpus"):
@@ -120,6 +121,9 @@ def records(
                 for emotion in emotions
                 if emotion in set(test.emotion) and emotion in set(train.emotion)
             ]
+            asked = test.index[test.emotion.isin(shared)]
+            if len(shared) < 2 or not any(np.isin(member.test, asked).any() for member in members):
+                continue
             made.append(
                 {
                     "protocol": protocol,

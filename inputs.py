@@ -22,7 +22,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 import corpora
 import limits
-from audio import EXTENSIONS, AudioError
+from audio import EXTENSIONS, AudioError, printable
 
 _MEMBER_BYTES = limits.MEMBER_MB * 2**20
 _PIECE_BYTES = 2**20  # read at a time
@@ -95,6 +95,10 @@ def is_address(path: str) -> bool:
     return re.match(r"[a-z][a-z0-9+.-]+://", path, re.IGNORECASE) is not None
 
 
+def _is_web(url: str) -> bool:
+    return url.lower().startswith(("http://", "https://"))
+
+
 def read(sound: Input) -> str | bytes:
     """Return what `audio.load` takes: the path of a sound, or the bytes of what is no file here.
 
@@ -111,22 +115,34 @@ def read(sound: Input) -> str | bytes:
         archive = _open_archive(sound.file, os.stat(sound.file).st_mtime_ns)
         return _read_member(archive, sound.member)
     except _ZIP_ERRORS as error:
-        raise AudioError(f"{_DAMAGED} ({error}); pack it again") from None
+        raise AudioError(_zip_fault(error, _DAMAGED)) from None
+
+
+def _zip_fault(error: Exception, damaged: str) -> str:
+    """What an error of `_ZIP_ERRORS` says of an archive."""
+    if isinstance(error, PermissionError | FileNotFoundError):
+        return f"is in an archive that cannot be read ({error.strerror}); check its permissions"
+    return f"{damaged} ({error}); pack it again"
 
 
 def unpack(
-    name: str, archive: BinaryIO, *, most: int = limits.VISIT_MB * 2**20
+    name: str, archive: io.BytesIO, *, most: int = limits.VISIT_MB * 2**20
 ) -> Iterator[tuple[Input, bytes]]:
     """Unpack the sounds of a zip archive in memory.
 
     Args:
         name: of the archive, for people.
-        archive: the open file.
+        archive: its content.
         most: bytes of all its sounds together; those that do not fit get an `error`.
 
     Yields:
         As `collect` finds it, and its bytes; none where it has an `error`.
     """
+    # Each member has a header that begins so; to read them all first would take the memory.
+    if (members := archive.getvalue().count(b"PK\1\2")) > limits.ARCHIVE_MEMBERS:
+        reason = f"holds {members} files, at most {limits.ARCHIVE_MEMBERS} are read; pack several"
+        yield Input(_tabular(name), "", error=reason), b""
+        return
     opened: zipfile.ZipFile | None = None
     for sound in _from_zip(name, archive):
         content = b""
@@ -139,13 +155,8 @@ def unpack(
                 else:
                     sound = sound._replace(error=TOO_MUCH)
             except _ZIP_ERRORS as error:
-                sound = sound._replace(error=f"{_DAMAGED} ({error}); pack it again")
+                sound = sound._replace(error=_zip_fault(error, _DAMAGED))
         yield sound, content
-
-
-def printable(text: str) -> str:
-    """Escape what a terminal would not print but obey, such as colours and new lines."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def _sound(path: str, *, label: str = "") -> Input:
@@ -189,7 +200,7 @@ def _from_folder(folder: str) -> Iterator[Input]:
 
 
 def _from_address(url: str) -> Iterator[Input]:
-    if url.lower().startswith(("http://", "https://")):  # they cannot be listed
+    if _is_web(url):  # they cannot be listed
         yield _sound(url)
         return
     try:
@@ -238,13 +249,18 @@ def _download(url: str) -> bytes:
         # Opening a pipe would wait for somebody to write into it.
         if getattr(files, "local_file", False) and not os.path.isfile(path):
             raise FileNotFoundError(path)
-        content = files.cat_file(path, start=0, end=_MEMBER_BYTES + 1)
-    if len(content) > _MEMBER_BYTES:
+        content = io.BytesIO()
+        # As a stream: a web server may send all of a file whatever part of it is asked for.
+        whole = {"block_size": 0} if _is_web(url) else {}
+        with files.open(path, **whole) as stream:
+            while content.tell() <= _MEMBER_BYTES and (piece := stream.read(_PIECE_BYTES)):
+                content.write(piece)
+    if content.tell() > _MEMBER_BYTES:
         raise AudioError(
             f"has more than {limits.MEMBER_MB} MB, the most that is read from an address; copy it "
             "to this machine first"
         )
-    return content
+    return content.getvalue()
 
 
 def _from_list(file: str) -> Iterator[Input]:
@@ -261,7 +277,7 @@ def _from_zip(file: str, content: BinaryIO | None = None) -> Iterator[Input]:
         with zipfile.ZipFile(content or file) as archive:
             members = list(enumerate(archive.infolist()))
     except _ZIP_ERRORS as error:
-        reason = f"cannot be read as a zip archive ({error}); pack it again"
+        reason = _zip_fault(error, "cannot be read as a zip archive")
         yield Input(_tabular(file), "", error=reason)
         return
     empty = True

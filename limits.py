@@ -12,6 +12,7 @@ PEAK = 100  # times full scale, the largest sample: beyond are integers stored a
 
 # What brings recordings.
 MEMBER_MB = 256  # MB of a member of an archive, unpacked, or of a file at an address
+ARCHIVE_MEMBERS = 100_000  # members of an archive that is uploaded
 LIST_ROWS = 200_000  # rows of a list
 LIST_LINE = 10_000  # characters of a line in a list
 

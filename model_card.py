@@ -35,9 +35,9 @@ Written by `model_card.py` from `manifest.json`; every figure below comes from t
 
 {table}
 
-UAR is the unweighted average recall: guessing scores {chance}. Every test clip counts once per
-seed; ± is the standard deviation over folds and seeds, the interval the 95 % bootstrap over
-speakers, ECE the expected calibration error.
+UAR is the unweighted average recall: guessing scores {chance}. Every clip that is tested counts
+once per seed; ± is the standard deviation over folds and seeds, the interval the 95 % bootstrap
+over speakers, ECE the expected calibration error.
 {figures}{reports}{ablation}
 ## Trained on
 
@@ -83,7 +83,7 @@ def write(folder: Path, manifest: dict[str, Any], *, ablation: str = "") -> None
     """
     figures = []
     for record in manifest["metrics"]:
-        asked = re.sub(r"[^a-z0-9]+", "-", f"{record['protocol']} {record['test']}".lower())
+        asked = re.sub(r"[\W_]+", "-", f"{record['protocol']} {record['test']}".lower())
         name = f"confusion-{asked}.png"
         figures.append(name)
         matrix = np.array(record["confusion_matrix"])

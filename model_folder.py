@@ -247,6 +247,7 @@ def _put_in_place(new: Path, folder: Path) -> None:
     elif not _exchange(new, folder):
         # Where the system cannot exchange two folders: two steps, the second undone if it fails.
         old = folder.with_name(f".{folder.name}.old")
+        shutil.rmtree(old, ignore_errors=True)  # of a command that was killed between the steps
         folder.rename(old)
         try:
             new.rename(folder)

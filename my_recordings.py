@@ -153,10 +153,9 @@ def _kept(file: Path) -> Kept | None:
     clip = corpora.parse_name(file)
     if clip is None or clip.corpus != corpora.OWN:
         return None
-    voice, emotion, sound = file.stem.split("_")
-    recording, *times = sound.split("-")
+    recording, *times = file.stem.lower().rpartition("_")[2].split("-")
     stretch = (int(times[0]) / 1000, int(times[1]) / 1000) if times else None
-    return Kept(file, voice, emotion, recording, stretch)
+    return Kept(file, clip.speaker, clip.emotion, recording, stretch)
 
 
 def _sound(digest: str, start: float | None, end: float | None) -> str:
@@ -168,8 +167,9 @@ def _sound(digest: str, start: float | None, end: float | None) -> str:
 
 def _cut(content: bytes, start: float | None, end: float | None) -> np.ndarray:
     """Return a stretch of a recording, or all of it."""
-    longer = limits.KEPT_SECONDS + 1 / audio.SAMPLE_RATE
-    waveform = audio.load_part(content, start or 0.0, longer if end is None else end)
+    first, longer = start or 0.0, limits.KEPT_SECONDS + 1 / audio.SAMPLE_RATE
+    end = first + longer if end is None else min(end, first + longer)
+    waveform = audio.load_part(content, first, end)
     seconds = len(waveform) / audio.SAMPLE_RATE
     if not MIN_SECONDS <= seconds <= limits.KEPT_SECONDS:
         short = seconds < MIN_SECONDS

@@ -88,15 +88,17 @@ def splits(
         tests = [(name, np.flatnonzero(table.corpus == name)) for name in names]
         for name, test in tests:
             others = set(table.emotion[table.corpus != name])
-            if not others & set(table.emotion.iloc[test]):
+            if len(shared := others & set(table.emotion.iloc[test])) < 2:
                 raise ProtocolError(
-                    f"{name} has no emotion in common with the other corpora, so nothing can be "
-                    "tested across them. Leave it out, or evaluate by speaker."
+                    f"{name} has {len(shared)} emotions in common with the other corpora, at least "
+                    "2 are needed to test across them. Leave it out, or evaluate by speaker."
                 )
     by_speaker = protocol != "random"
     result = []
     for number, (name, test) in enumerate(tests):
-        rest = np.setdiff1d(np.arange(len(table)), test)
+        # Somebody may have recorded two corpora of one's own.
+        heard = table.speaker.isin(table.speaker.iloc[test]).to_numpy() & by_speaker
+        rest = np.setdiff1d(np.flatnonzero(~heard), test)
         # Each fold draws its own: the temperature of the model that is kept comes from all of them.
         draw = seed + 1000 * number + 100_000 * member
         train, validation = carve_validation(table, rest, by_speaker=by_speaker, seed=draw)
@@ -139,6 +141,18 @@ def carve_validation(
     return np.setdiff1d(rows, validation), validation
 
 
+def carve_final(table: pd.DataFrame, *, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Divide all clips into those that a model is trained on and those for its temperature.
+
+    By speaker, unless there is but one.
+
+    Raises:
+        ProtocolError: too few clips to set some aside.
+    """
+    by_speaker = table.speaker.nunique() > 1
+    return carve_validation(table, np.arange(len(table)), by_speaker=by_speaker, seed=seed)
+
+
 def check_split(table: pd.DataFrame, split: Split, *, by_speaker: bool) -> None:
     """Make sure that nothing crosses the borders of a split.
 
@@ -175,11 +189,12 @@ def _draw_random(table: pd.DataFrame, rows: np.ndarray, share: float, seed: int)
 def _speaker_tests(table: pd.DataFrame, folds: int) -> list[tuple[str, np.ndarray]]:
     """Return the test rows of each fold: fixed folds where there are any, drawn ones otherwise."""
     found = table.speaker.nunique()
-    if found < max(3, folds):
+    needed = max(4 if folds == 2 else 3, folds)  # two to train with, in each fold
+    if found < needed:
+        other = f", or ask for --folds {found}" if found >= 3 else ""
         raise ProtocolError(
-            f"The speaker protocol with {folds} folds needs at least {max(3, folds)} speakers, "
-            f"found {found}. Add recordings of other people, or ask for fewer --folds "
-            "(at least 2), or --evaluate random."
+            f"The speaker protocol with {folds} folds needs at least {needed} speakers, found "
+            f"{found}. Add recordings of other people{other}, or --evaluate random."
         )
     fold = table.speaker.map(_fixed_folds(folds)).fillna(-1).to_numpy(int)
     if len(np.unique(fold[fold >= 0])) < 2:  # a few of the actors: their folds are of no use

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import files
+from audio import printable
 from corpora import EMOTIONS
-from inputs import Input, printable
+from inputs import Input
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -265,10 +266,12 @@ def write_report(
 ) -> None:
     """Write report.md, results.csv and, where emotions are known, confusion.png."""
     write_table(parts, folder / "results.csv")
+    figure = folder / "confusion.png"
+    figure.unlink(missing_ok=True)
     if found:
         import evaluation
 
-        evaluation.plot_confusion(found.matrix, found.emotions, folder / "confusion.png")
+        evaluation.plot_confusion(found.matrix, found.emotions, figure)
         text += "\n\n![Confusion matrix](confusion.png)"
     (folder / "report.md").write_text(f"# Classified recordings\n\n{text}\n", "utf-8")
 

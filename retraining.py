@@ -22,7 +22,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
-import numpy as np
 import pandas as pd
 
 import corpora
@@ -165,6 +164,9 @@ def start(model: str, kept: Sequence[Kept], *, sources: Sequence[Path], network:
     if output.exists():
         raise RetrainingError(f"There is a model {output.name} already. Choose another name.")
     with _lock() as lock:
+        # Until this one is under way, others must not see or stop the one before in its place.
+        for file in (_process_file(), _job_file(), _progress_file()):
+            file.unlink(missing_ok=True)
         clips = FOLDER / "clips.csv"
         aside = set_aside(kept)
         _write(clips, _listed([clip for clip in kept if clip not in aside]))
@@ -172,7 +174,6 @@ def start(model: str, kept: Sequence[Kept], *, sources: Sequence[Path], network:
         command = [*PROGRAM, "--data", clips, *sources, "--network", network, "--evaluate", "none"]
         command += ["--epochs", epochs(len(table), network=network), "--seed", _seed(table)]
         command += ["--output", output, "--progress", _progress_file()]
-        _progress_file().unlink(missing_ok=True)
         (FOLDER / "log.txt").unlink(missing_ok=True)
         _write(_job_file(), json.dumps({"model": output.name, "command": list(map(str, command))}))
         _launch(lock)
@@ -183,8 +184,12 @@ def go_on() -> None:
 
     Raises:
         BusyError: it runs.
+        RetrainingError: it was forgotten.
+        OSError: the disk is full, or must not be written to.
     """
     with _lock() as lock:
+        if not _job_file().exists():
+            raise RetrainingError("There is no training to go on with. Start a new one.")
         _launch(lock)
 
 
@@ -282,11 +287,8 @@ def _seed(table: pd.DataFrame) -> int:
     Raises:
         protocols.ProtocolError: the clips allow no training.
     """
-    by_speaker = table.speaker.nunique() > 1
     for seed in range(100):
-        _, validation = protocols.carve_validation(
-            table, np.arange(len(table)), by_speaker=by_speaker, seed=seed
-        )
+        _, validation = protocols.carve_final(table, seed=seed)
         if corpora.OWN not in set(table.corpus.iloc[validation]):
             return seed
     return 0

@@ -151,7 +151,7 @@ def finish(job: Job, tasks: Sequence[Task], *, title: str, jobs: int) -> None:
 def discard_material(job: Job) -> None:
     """Remove what the trainings learned from, unless those of another command are at it."""
     with contextlib.suppress(files.BusyError), files.alone(job.folder / ".lock"):
-        (job.folder / PACKED).unlink(missing_ok=True)
+        dataset.discard(job.folder / PACKED)
 
 
 def _digest(split: protocols.Split) -> str:

@@ -150,15 +150,15 @@ def _table_file(text: str) -> Path:
         raise argparse.ArgumentTypeError(
             f"{text} ends in none of {', '.join(TABLE_ENDINGS)}, which name the kind of table"
         )
-    if not file.parent.is_dir():
+    if not os.path.isdir(file.parent):  # without an error where nobody may look
         raise argparse.ArgumentTypeError(f"there is no folder {file.parent}; create it first")
-    if file.is_dir():
+    if os.path.isdir(file):
         raise argparse.ArgumentTypeError(f"{text} is a folder; name a file in it")
     return file
 
 
 def _folder(text: str) -> Path:
-    if Path(text).exists() and not Path(text).is_dir():
+    if os.path.exists(text) and not os.path.isdir(text):
         raise argparse.ArgumentTypeError(f"{text} is a file; name a folder")
     return Path(text)
 
@@ -207,9 +207,12 @@ def _run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
             try:
                 _classify_all(journal, question, options)
             except (KeyboardInterrupt, BrokenPipeError):  # what is done is kept
-                pass
-            except (ClusterError, ModelError) as error:
-                _refuse(error if isinstance(error, ClusterError) else f"on the cluster: {error}")
+                if journal.left == journal.total:  # and if that is nothing, what was there before
+                    _refuse("interrupted before the first file was done; nothing is written")
+                    return INTERRUPTED
+            except (AudioError, ClusterError, ModelError) as error:
+                # Only where the work is done: here, model and reference were read before.
+                _refuse(error if isinstance(error, ClusterError) else f"on a worker: {error}")
                 if journal.left == to_do:
                     return WRONG_USAGE
             return _conclude(journal, question, options)
@@ -331,7 +334,7 @@ def _classify(entry: "Entry", question: Question) -> "list[Row]":
         ]
     except audio.AudioError as error:
         # The row names the file already; what is no file here is "the sound".
-        message = str(error).removeprefix(f"{inputs.printable(sound.file)}: ")
+        message = str(error).removeprefix(f"{audio.printable(sound.file)}: ")
         return [results.failure(sound, message.removeprefix("the sound: "))]
     except Exception as error:  # a surprise in one file must not cost the others their results
         return [results.failure(sound, f"not classified: {type(error).__name__}: {error}")]
@@ -363,7 +366,7 @@ def _conclude(journal: "Journal", question: Question, options: argparse.Namespac
         journal.finished = not left_out
     except OSError as error:
         _refuse(f"the results cannot be written: {error}. Mend this and run the same command again")
-        status = status or SOME_FAILED
+        status = WRONG_USAGE
     print(f"\n{report}")
     return status
 

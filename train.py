@@ -1,7 +1,7 @@
 """Train a model folder on labelled recordings.
 
     python train.py --download                     # fetch RAVDESS, then train on it
-    python train.py --data my_recordings           # train on your own
+    python train.py --data mine                    # train on your own
 
 Everything that takes long is kept as soon as it is done: features, finished folds, and every
 epoch of an unfinished one. Stop with Ctrl-C at any time; the same command goes on from there.
@@ -29,8 +29,10 @@ DATA = ROOT / "data"
 CACHE = ROOT / ".cache"
 RESULTS = ROOT / "results"
 
+DOWNLOADING = "Another training downloads RAVDESS; this one goes on when that is done."
 NETWORKS = ("frames", "vector")
 PROTOCOLS = ("random", "speaker", "cross-corpus", "none")
+MOST = 10_000_000  # of anything that is counted: NumPy's seeds, made of ours, end at 2**32
 
 
 class UsageError(Exception):
@@ -93,8 +95,10 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def _at_least(least: int) -> Callable[[str], int]:
     def number(text: str) -> int:
-        if not text.isdecimal() or int(text) < least:
-            raise argparse.ArgumentTypeError(f"expected a number from {least}, found {text!r}")
+        if not text.isdecimal() or not least <= int(text) <= MOST:
+            raise argparse.ArgumentTypeError(
+                f"expected a number from {least} to {MOST}, found {text!r}"
+            )
         return int(text)
 
     return number
@@ -206,8 +210,10 @@ def train(arguments: argparse.Namespace, output: Path, progress: Progress) -> No
     sources = arguments.data or [str(DATA)]
     if arguments.download:
         import download
+        import files
 
-        ravdess = download.download_ravdess(DATA)
+        with files.alone(CACHE / "locks" / "download", wait=DOWNLOADING):
+            ravdess = download.download_ravdess(DATA)
         if arguments.data:
             sources = [*sources, str(ravdess)]
     table = corpora.scan(*sources)
@@ -215,11 +221,14 @@ def train(arguments: argparse.Namespace, output: Path, progress: Progress) -> No
         f"{len(table)} clips of {table.speaker.nunique()} speakers: {evaluation.describe(table)}\n"
         + "  ".join(f"{emotion} {n}" for emotion, n in sorted(table.emotion.value_counts().items()))
     )
-    asked = [protocol for protocol in arguments.evaluate if protocol != "none"]
+    seeds = list(dict.fromkeys(arguments.seed))
+    asked = [protocol for protocol in dict.fromkeys(arguments.evaluate) if protocol != "none"]
     told_apart(table)
-    # Said now, not after an hour: whether the clips allow these protocols.
+    # Said now, not after an hour: whether the clips allow all this.
     for protocol in asked:
-        protocols.splits(table, protocol, folds=arguments.folds, seed=arguments.seed[0])
+        protocols.splits(table, protocol, folds=arguments.folds, seed=seeds[0])
+    if "speaker" not in asked:
+        protocols.carve_final(table, seed=seeds[0])
 
     import workers
 
@@ -233,7 +242,7 @@ def train(arguments: argparse.Namespace, output: Path, progress: Progress) -> No
         table,
         training.RECIPES,
         cache=CACHE / "features",
-        seed=arguments.seed[0],
+        seed=seeds[0],
         jobs=arguments.jobs,
         scheduler=arguments.scheduler,
         progress=progress,
@@ -248,7 +257,7 @@ def train(arguments: argparse.Namespace, output: Path, progress: Progress) -> No
     speaker_folds: list[crossvalidation.Finished] = []
     for protocol in asked:
         finished = crossvalidation.run(
-            job, protocol, folds=arguments.folds, seeds=arguments.seed, jobs=arguments.jobs
+            job, protocol, folds=arguments.folds, seeds=seeds, jobs=arguments.jobs
         )
         if protocol == "speaker":
             speaker_folds = finished
@@ -267,9 +276,7 @@ def train(arguments: argparse.Namespace, output: Path, progress: Progress) -> No
                 "metrics": found,
             },
         )
-    trained = crossvalidation.train_final(
-        job, speaker_folds, seed=arguments.seed[0], jobs=arguments.jobs
-    )
+    trained = crossvalidation.train_final(job, speaker_folds, seed=seeds[0], jobs=arguments.jobs)
     side_by_side.discard_material(job)
     progress.note(step="model folder", done=0, total=1)
     model_folder.write(
@@ -284,7 +291,7 @@ def train(arguments: argparse.Namespace, output: Path, progress: Progress) -> No
         table=dataset.table,
         records=records,
         training={
-            "seed": arguments.seed[0],
+            "seed": seeds[0],
             "epochs": epochs,
             "members": len(trained.tasks),
             "temperature": trained.temperature,
@@ -299,16 +306,24 @@ def train(arguments: argparse.Namespace, output: Path, progress: Progress) -> No
 
 
 def told_apart(table: "pd.DataFrame") -> list[str]:
-    """Return the emotions of a table of clips, in label order, or refuse fewer than two."""
+    """Return the emotions of a table of clips, in label order, or refuse fewer than two.
+
+    A corpus is asked about the emotions that it holds alone: of one with a single emotion nothing
+    is learned.
+    """
     import corpora
 
-    emotions = [emotion for emotion in corpora.EMOTIONS if emotion in set(table.emotion)]
-    if len(emotions) < 2:
-        found = emotions[0] if emotions else "silent"
+    found = table.groupby("corpus").emotion.unique()
+    alone = {name: emotions[0] for name, emotions in found.items() if len(emotions) < 2}
+    if len(alone) == len(found):
+        kinds = " and ".join(sorted(set(alone.values()))) or "silent"
         raise UsageError(
-            f"All clips are {found}; at least two emotions are needed to tell them apart."
+            f"All clips{' of each corpus' if len(alone) > 1 else ''} are {kinds}; at least two "
+            "emotions are needed in one folder or list to tell them apart."
         )
-    return emotions
+    for name, emotion in alone.items():
+        logging.warning("Nothing is learned from %s: all its clips are %s.", name, emotion)
+    return [emotion for emotion in corpora.EMOTIONS if emotion in set(table.emotion)]
 
 
 def _write_results(file: Path, content: dict[str, Any]) -> None:

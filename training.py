@@ -1,8 +1,7 @@
 """One network trained on some clips of a dataset.
 
 A training writes its state after every epoch. Started again with the same arguments it goes on
-where it was stopped, with the same result as if it had never stopped. Several trainings that
-differ in their seed alone are the members of an ensemble: `crossvalidation` runs them.
+where it was stopped, with the same result as if it had never stopped. `side_by_side` runs several.
 """
 
 import hashlib
@@ -111,7 +110,7 @@ def assemble(members: Sequence[Member], *, temperature: float) -> keras.Model:
 
 def run_key(kind: str, dataset: Dataset, *, epochs: int) -> str:
     """Return a name for all that a result depends on but the split and the seed."""
-    names = ("distort", "network", "pitch", "training")
+    names = ("dataset", "distort", "features", "leaning", "network", "pitch", "training")
     digest = hashlib.sha256()
     for name in names:
         digest.update(Path(__file__).with_name(f"{name}.py").read_bytes())

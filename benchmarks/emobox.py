@@ -33,4 +33,6 @@ def train(table: pd.DataFrame, *, seeds: list[int], jobs: int) -> list["Finished
     run = CACHE / "runs" / training.run_key("frames", ravdess, epochs=epochs)
     run.mkdir(parents=True, exist_ok=True)
     job = side_by_side.Job("frames", ravdess, corpora.EMOTIONS, epochs, run)
-    return crossvalidation.run(job, "speaker", folds=FOLDS, seeds=seeds, jobs=jobs)
+    folds = crossvalidation.run(job, "speaker", folds=FOLDS, seeds=seeds, jobs=jobs)
+    side_by_side.discard_material(job)
+    return folds

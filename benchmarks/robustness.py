@@ -280,7 +280,8 @@ def _line(name: str, row: dict[str, Any]) -> str:
 
 def _key(fold: "Finished", clips: list[str]) -> str:
     """Return a name for all that an answer under a condition depends on."""
-    members = [hashlib.sha256(file.read_bytes()).hexdigest() for file in fold.ensemble.files]
+    files = [task.file for task in fold.ensemble.tasks]
+    members = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
     content = [CODE, members, fold.ensemble.temperature, fold.result.seed, clips]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
 

@@ -279,7 +279,7 @@ def test_a_long_recording_is_heard_while_it_is_read(tiny, tmp_path) -> None:
     expected = tiny.classify_segments(recording)
     assert heard[0].prediction.emotion is not None
     assert expected[0].prediction.emotion is None
-    assert "silent" in expected[0].prediction.warning
+    assert "a pause beside" in expected[0].prediction.warning
     for one, other in zip(settle_pauses(heard), expected, strict=True):
         assert (one.start, one.end) == (other.start, other.end)
         assert one.level == pytest.approx(other.level)

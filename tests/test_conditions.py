@@ -309,12 +309,14 @@ def test_networks_are_asked_about_their_own_test_clips_and_once_only(sounds, tmp
         SimpleNamespace(
             result=SimpleNamespace(fold=str(number), seed=0, test=test),
             ensemble=SimpleNamespace(
-                files=[weights], temperature=1.0, classifier=lambda: classifier
+                tasks=[SimpleNamespace(file=weights)],
+                temperature=1.0,
+                classifier=lambda: classifier,
             ),
         )
         for number, test in enumerate(tests)
     ]
-    monkeypatch.setattr(robustness, "CACHE", tmp_path)
+    monkeypatch.setattr(robustness.emobox, "CACHE", tmp_path)
     first = robustness.ask(table, folds, sounds, clips=2)
     assert classifier.asked == len(first) == 2 * 2 * (1 + len(NAMES))
     for fold, test in enumerate(tests):

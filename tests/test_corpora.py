@@ -188,11 +188,31 @@ def test_folder_beside_the_emotion_names_the_speaker(tmp_path, layout):
         make(tmp_path / "mine" / layout.format(emotion=emotion, who=who))
     table = scan(tmp_path / "mine")
     assert sorted(table["speaker"] + " " + table["emotion"]) == [
-        "mine-alice angry",
-        "mine-alice happy",
-        "mine-bob happy",
+        "alice angry",
+        "alice happy",
+        "bob happy",
     ]
     assert set(table["corpus"]) == {"mine"}
+
+
+def test_a_person_in_two_sources_of_ones_own_is_one_voice(tmp_path):
+    make(tmp_path / "monday/angry/Alice/1.wav")
+    make(tmp_path / "tuesday/sad/alice/2.wav")
+    make(tmp_path / "my_recordings/alice_happy_0f3c9a417b2e5d68.flac")
+    table = scan(*(tmp_path / name for name in ("monday", "tuesday", "my_recordings")))
+    assert list(table["speaker"]) == ["alice"] * 3
+    assert table["corpus"].nunique() == 3
+
+
+def test_a_name_that_is_not_utf_8_is_left_out(tmp_path, caplog):
+    make(tmp_path / "mine/sad/bob/1.wav")
+    strange = tmp_path / os.fsdecode(b"mine/sad/bob/caf\xe9.wav")
+    try:
+        make(strange, sound=1)
+    except OSError:
+        pytest.skip("no such names on this disk")
+    assert [Path(path).name for path in scan(tmp_path / "mine")["path"]] == ["1.wav"]
+    assert "its name is not UTF-8; rename it" in caplog.text
 
 
 def test_clips_without_a_speaker_make_their_corpus_one_speaker(tmp_path, caplog):
@@ -228,8 +248,8 @@ def test_list_with_byte_order_mark_semicolons_and_synonyms(tmp_path):
     text = '"My; file";Speaker;Emotion\n\nsounds/1.wav;Ann;Anger\nsounds/2.wav;Bob; happiness \n'
     (tmp_path / "mine.csv").write_text(text, encoding="utf-8-sig")
     assert rows(tmp_path, tmp_path / "mine.csv") == {
-        "sounds/1.wav": ("angry", "mine-ann", "mine", "speech"),
-        "sounds/2.wav": ("happy", "mine-bob", "mine", "speech"),
+        "sounds/1.wav": ("angry", "ann", "mine", "speech"),
+        "sounds/2.wav": ("happy", "bob", "mine", "speech"),
     }
 
 

@@ -135,6 +135,23 @@ def test_cross_corpus_asks_only_for_shared_emotions() -> None:
     assert second["uar"] == 1.0
 
 
+@pytest.mark.parametrize("emotions", [["angry", "angry"], ["angry", "sad"]])
+def test_what_nobody_can_get_wrong_or_was_not_tested_has_no_record(emotions) -> None:
+    table = pd.DataFrame(
+        {
+            "path": list("abcd"),
+            "emotion": ["angry", "sad", *emotions],
+            "speaker": list("abcd"),
+            "corpus": ["one", "one", "two", "two"],
+            "channel": "speech",
+        }
+    )
+    test = np.array([0, 1, 2, 3] if emotions[0] == emotions[1] else [0, 1])
+    said = evaluation.FoldResult("80/20", 0, test, np.tile([0.6, 0.4], (len(test), 1)))
+    (record,) = evaluation.records(table, "random", ["angry", "sad"], [said])
+    assert record["test"] == "one speech"
+
+
 def test_figures_are_drawn(tmp_path) -> None:
     evaluation.plot_confusion(np.array([[3, 1], [0, 0]]), ["sad", "calm"], tmp_path / "c.png")
     curve = evaluation.reliability(np.array([0.2, 0.9, 0.95]), np.array([0, 1, 1]))

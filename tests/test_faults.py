@@ -218,7 +218,7 @@ def test_a_table_that_finds_no_room_is_written_by_the_same_command_later(
         patch.setattr(test_model, "_conclude", with_a_full_disk)
         patch.setattr("journal.SAVE_SECONDS", 0)
         status, out, err = run(test_model.main, *command)
-    assert status == test_model.SOME_FAILED
+    assert status == test_model.WRONG_USAGE
     assert "4 of 4 files classified" in out
     assert "the results cannot be written" in err
     assert "Mend this and run the same command again" in err
@@ -500,7 +500,7 @@ def test_two_processes_train_the_same_weights(corpus, tmp_path):
         finished = crossvalidation.run(job, "speaker", folds=2, seeds=[0], jobs=2)
         results = [fold.result for fold in finished]
         records.append(evaluation.records(found.table, "speaker", TWO_EMOTIONS, results))
-        file = finished[0].ensemble.files[0]
+        file = finished[0].ensemble.tasks[0].file
         with np.load(file) as arrays:
             weights.append(dict(arrays))
         file.unlink()

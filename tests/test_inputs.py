@@ -111,10 +111,6 @@ def test_any_name_can_be_written_to_a_table(name, path):
     assert found.file == os.path.abspath(name)
 
 
-def test_printable_escapes_what_a_terminal_obeys():
-    assert inputs.printable("é \x1b[31m\n日") == "é \\x1b[31m\\n日"
-
-
 # ---------------------------------------------------------------------------------------- labels
 
 
@@ -215,6 +211,64 @@ def test_a_sound_of_a_web_server_is_read_and_named_by_its_address(tmp_path, serv
     (found,) = inputs.collect([f"{server}/joy/{RAVDESS}"])
     assert (found.path, found.label) == (f"{server}/joy/{RAVDESS}", "angry")
     assert inputs.read(found) == b"sound"
+
+
+def test_no_more_than_the_limit_is_read_of_a_web_server_that_sends_everything(monkeypatch):
+    sent = []
+
+    class Endless(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.send_header("Content-Length", str(2**30))
+            self.end_headers()
+            with contextlib.suppress(OSError):
+                while sum(sent) < 2**30:
+                    sent.append(self.wfile.write(bytes(2**16)))
+
+        def log_message(self, *_):
+            pass
+
+    monkeypatch.setattr(inputs, "_MEMBER_BYTES", 2**17)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Endless) as endless:
+        endless.daemon_threads = True
+        threading.Thread(target=endless.serve_forever, daemon=True).start()
+        (found,) = inputs.collect([f"http://127.0.0.1:{endless.server_port}/a.wav"])
+        with pytest.raises(AudioError, match="has more than"):
+            inputs.read(found)
+        endless.shutdown()
+    assert sum(sent) < 2**28  # what waits in buffers on the way
+
+
+def test_an_uploaded_archive_of_too_many_members_is_refused_before_they_are_read(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(inputs.limits, "ARCHIVE_MEMBERS", 2)
+    few = pack(tmp_path / "few.zip", dict.fromkeys(("a.wav", "b.wav"), b"sound"))
+    many = pack(tmp_path / "many.zip", dict.fromkeys(("a.wav", "b.wav", "c.txt"), b"sound"))
+    assert [c for _, c in inputs.unpack("few.zip", io.BytesIO(few.read_bytes()))] == [b"sound"] * 2
+    monkeypatch.setattr(inputs.zipfile, "ZipFile", None)
+    ((found, content),) = inputs.unpack("many.zip", io.BytesIO(many.read_bytes()))
+    assert "holds 3 files, at most 2 are read" in found.error
+    assert content == b""
+
+
+def test_an_archive_that_may_not_be_read_is_not_called_damaged(tmp_path, monkeypatch):
+    pack(tmp_path / "a.zip", {"a.wav": b"sound"})
+    (sound,) = inputs.collect([str(tmp_path / "a.zip")])
+    (tmp_path / "a.zip").unlink()
+    with pytest.raises(AudioError, match=r"cannot be read \(No such file"):
+        inputs.read(sound)
+
+
+def test_a_list_of_addresses_without_a_header_is_refused(tmp_path):
+    (tmp_path / "mine.csv").write_text("https://a.b/1.wav?key=1\nhttps://a.b/2.wav?key=2\n")
+    (found,) = inputs.collect([str(tmp_path / "mine.csv")])
+    assert "a line of column names is expected" in found.error
+
+
+def test_a_list_may_leave_speakers_out_where_only_sounds_are_asked_for(tmp_path):
+    (tmp_path / "mine.csv").write_text("path,speaker\na.wav,bob\nb.wav,\n")
+    assert [s.error for s in inputs.collect([str(tmp_path / "mine.csv")])] == ["", ""]
 
 
 def test_a_list_may_hold_addresses(tmp_path, server):

@@ -83,7 +83,7 @@ def model(monkeypatch) -> StandIn:
     st.cache_resource.clear()
     stand_in = StandIn()
     monkeypatch.setattr(session, "plain_classifier", lambda: stand_in)
-    monkeypatch.setattr(session, "identity", lambda *, adapt: "stand-in")
+    monkeypatch.setattr(session, "identity", lambda **_: "stand-in")
     monkeypatch.setattr(hearing, "answer", stand_in.answer)
     monkeypatch.setattr(recording, "show", lambda one: st.text(f"open: {one.name}"))
     monkeypatch.setattr(many, "MOMENT", 0.0)
@@ -174,7 +174,7 @@ def test_three_hundred_recordings_are_heard_once_each(model, monkeypatch):
 
 def test_what_was_done_before_the_stop_is_kept_and_the_rest_is_heard_when_wanted(model):
     page = bring(BROUGHT[:2])
-    page.session_state[many.STOPPED] = list(ANSWERS)
+    page.session_state[many.STOPPED] = many.as_heard(BROUGHT)
     page.session_state["brought"] = BROUGHT
     run(page)
     assert "Stopped: 2 of 5 are done." in [element.value for element in page.markdown]
@@ -187,7 +187,12 @@ def test_what_was_done_before_the_stop_is_kept_and_the_rest_is_heard_when_wanted
 
 
 def test_the_stop_is_for_these_recordings_not_for_the_next_ones(model):
-    page = bring(BROUGHT, stopped=["other.wav"])
+    page = bring(BROUGHT, stopped=("stand-in", "other.wav"))
+    assert len(page.dataframe[0].value) == 5
+
+
+def test_the_stop_is_for_the_model_that_was_asked(model):
+    page = bring(BROUGHT, stopped=("another model", *ANSWERS))
     assert len(page.dataframe[0].value) == 5
 
 

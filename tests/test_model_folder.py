@@ -81,6 +81,8 @@ def test_a_path_out_of_the_folder_is_refused(folder) -> None:
 def test_a_folder_is_replaced_whole(folder, monkeypatch, exchange) -> None:
     if not exchange:
         monkeypatch.setattr(model_folder, "_exchange", lambda one, other: False)
+        # Of a command that was killed between the two steps.
+        shutil.copytree(folder, folder.with_name(f".{folder.name}.old"))
     (folder / "left over").write_text("from the old model")
     old = model_folder.read(folder)
     make_model(folder, "vector")

@@ -37,8 +37,8 @@ def test_what_is_kept_is_what_training_and_the_command_read(folder, caplog):
     for source in (folder, folder.parent):  # alone, and among corpora
         table = corpora.scan(source)
         assert sorted(zip(table.emotion, table.speaker, strict=True)) == [
-            ("angry", "my_recordings-ALICE"),
-            ("calm", "my_recordings-BOB-B"),
+            ("angry", "alice"),
+            ("calm", "bob-b"),
         ]
         assert set(table.corpus) == {corpora.OWN}
     assert sorted(sound.label for sound in inputs.collect([str(folder)])) == ["angry", "calm"]
@@ -130,7 +130,7 @@ def test_no_name_leaves_the_folder_or_breaks_the_layout(text):
     except NotKeptError:
         return
     clip = corpora.parse_name(f"{name}_sad_{'0' * 16}.flac")
-    assert clip == ("sad", f"my_recordings-{name.upper()}", corpora.OWN, "speech")
+    assert clip == ("sad", name, corpora.OWN, "speech")
     assert len(name) <= my_recordings.MAX_NAME
     assert my_recordings.name(name) == name
 
@@ -146,6 +146,30 @@ def test_a_name_is_made_fit_for_a_file(text, name):
 def test_a_name_of_which_nothing_is_left_is_refused(text):
     with pytest.raises(NotKeptError, match="no letter from a to z"):
         my_recordings.name(text)
+
+
+def test_a_file_that_was_renamed_says_what_its_name_says(folder):
+    kept = my_recordings.keep(wav(2), voice="alice", emotion="sad")
+    kept.file.rename(kept.file.with_name(f"Alice_Angry_{kept.recording}.flac"))
+    (renamed,) = my_recordings.clips()
+    assert (renamed.voice, renamed.emotion) == ("alice", "angry")
+    assert renamed.recording == kept.recording
+    assert my_recordings.recordings([f"alice/angry_{kept.recording}.wav"]) == [kept.recording]
+
+
+def test_of_a_long_stretch_no_more_is_decoded_than_may_be_kept(folder, monkeypatch):
+    asked = []
+
+    def load_part(content, start, end):
+        asked.append((start, end))
+        return np.zeros(round((end - start) * audio.SAMPLE_RATE))
+
+    monkeypatch.setattr(audio, "load_part", load_part)
+    with pytest.raises(NotKeptError, match="more than 300 s"):
+        my_recordings.keep(wav(2), voice="alice", emotion="sad", start=60.0, end=14_400.0)
+    ((start, end),) = asked
+    assert start == 60.0
+    assert end == pytest.approx(60.0 + limits.KEPT_SECONDS, abs=1e-3)
 
 
 def test_a_manifest_lists_recordings_of_ours_alone(folder):

@@ -71,6 +71,31 @@ def test_cross_corpus_tests_each_corpus_once() -> None:
         assert split.name not in set(table.corpus.iloc[[*split.train, *split.validation]])
 
 
+def test_a_voice_of_two_corpora_is_not_learned_where_it_is_tested() -> None:
+    table = pd.concat([make_table(4, 16, "one"), make_table(5, 16, "two")], ignore_index=True)
+    table.loc[table.speaker.isin(["one-0", "two-0"]), "speaker"] = "alice"
+    for split in protocols.splits(table, "cross-corpus", folds=2, seed=0):
+        used = [*split.train, *split.validation]
+        assert not set(table.speaker.iloc[used]) & set(table.speaker.iloc[split.test])
+    for split in protocols.splits(table, "speaker", folds=2, seed=0):
+        assert_no_leak(table, split, by_speaker=True)
+
+
+@pytest.mark.parametrize(("speakers", "folds"), [(3, 2), (3, 4), (4, 5)])
+def test_too_few_speakers_are_told_how_many_folds_would_do(speakers, folds) -> None:
+    table = make_table(speakers, 16)
+    with pytest.raises(protocols.ProtocolError, match=f"--folds {speakers}"):
+        protocols.splits(table, "speaker", folds=folds, seed=0)
+    assert len(protocols.splits(table, "speaker", folds=speakers, seed=0)) == speakers
+
+
+def test_corpora_with_one_emotion_in_common_are_not_asked_across() -> None:
+    one, two = make_table(4, 16, "one"), make_table(4, 16, "two")
+    two = two[two.emotion.isin(["angry"])]
+    with pytest.raises(protocols.ProtocolError, match="1 emotions in common"):
+        protocols.splits(pd.concat([one, two], ignore_index=True), "cross-corpus", folds=2, seed=0)
+
+
 @pytest.mark.parametrize("folds", [5, 6])
 def test_ravdess_alone_gets_the_published_folds(folds, shared_data) -> None:
     table = corpora.scan(shared_data / "ravdess")
@@ -172,7 +197,7 @@ def test_a_shared_voice_is_found_where_no_clip_is_shared() -> None:
         (
             pd.concat([make_table(4, 1, "one"), make_table(4, 8, "two").iloc[1:2]]),
             "cross-corpus",
-            "no emotion in common",
+            "0 emotions in common",
         ),
     ],
 )

@@ -9,7 +9,6 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 import soundfile
 from conftest import ROOT, TWO_EMOTIONS, make_corpus, speechlike
@@ -236,14 +235,34 @@ def test_what_allows_no_training_is_said_before_one_starts(place, monkeypatch):
     assert retraining.last() is None
 
 
+def test_what_was_forgotten_is_not_gone_on_with(place):
+    with pytest.raises(retraining.RetrainingError, match="no training to go on with"):
+        retraining.go_on()
+
+
+def test_while_a_training_is_prepared_nothing_is_seen_or_stopped_in_its_place(place, monkeypatch):
+    retraining.FOLDER.mkdir()
+    (retraining.FOLDER / "job.json").write_text('{"model": "my-old", "command": []}')
+    (retraining.FOLDER / "process.txt").write_text(str(os.getpgid(0)))
+    seen = []
+
+    def scan(*sources):
+        seen.append(retraining.last())
+        retraining.stop()  # nobody
+        raise corpora.CorpusError("enough")
+
+    monkeypatch.setattr(corpora, "scan", scan)
+    with pytest.raises(corpora.CorpusError, match="enough"):
+        start(place, "new")
+    assert seen == [None]
+
+
 def test_the_seed_sets_no_voice_of_ones_own_aside(place):
     for first in (20, 30, 40):
         make_corpus(place / f"data{first}", speakers=2, clips=1, first=first)
     table = corpora.scan(my_recordings.FOLDER, *place.glob("data?0"), place / "data" / "others")
     seed = retraining._seed(table)
-    _, validation = protocols.carve_validation(
-        table, np.arange(len(table)), by_speaker=True, seed=seed
-    )
+    _, validation = protocols.carve_final(table, seed=seed)
     assert corpora.OWN not in set(table.corpus.iloc[validation])
 
 

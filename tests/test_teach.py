@@ -44,21 +44,21 @@ def keep(*labels: str) -> None:
         my_recordings.keep(wav(2, seed=number), voice=voice, emotion=emotion)
 
 
-def offers(recording, prediction, stretches):
+def offers(recording, stretches):
     from views.teach import offer
 
     for start, end in stretches:
-        offer(recording, prediction, start=start, end=end)
+        offer(recording, start=start, end=end)
 
 
 class Offer:
     """The offer of one recording or stretch, as a person fills it in."""
 
-    def __init__(self, *, prediction=ANGRY, stretches=((None, None),), label=None):
+    def __init__(self, *, stretches=((None, None),), label=None):
         recording = session.Recording("clip.wav", wav(2), label=label)
         self.key = [f"{recording.digest[:16]}-{start}-{end}" for start, end in stretches]
         self.page = AppTest.from_function(
-            offers, args=(recording, prediction, stretches), default_timeout=60
+            offers, args=(recording, stretches), default_timeout=60
         ).run()
 
     def save(self, emotion=None, voice=None, agreed=None, *, number=0):
@@ -104,22 +104,16 @@ def test_a_stretch_is_saved_and_the_name_is_asked_once():
     (kept,) = my_recordings.clips()
     assert kept.stretch == (0.5, 1.5)
     assert len(audio.load(kept.file)) == audio.SAMPLE_RATE
-    offer.page.args = (session.Recording("b.wav", wav(2, seed=1)), ANGRY, [(None, None)])
+    offer.page.args = (session.Recording("b.wav", wav(2, seed=1)), [(None, None)])
     page = offer.page.run()
     assert page.text_input[0].value == "Alice"
-    assert page.checkbox[0].value is True
+    assert page.checkbox[0].value is False  # whoever speaks in this one agrees, too?
     assert page.pills[0].value is None
 
 
 def test_a_label_that_the_file_carries_is_chosen_beforehand():
     assert Offer(label="calm").page.pills[0].value == "calm"
     assert Offer(label="bored").page.pills[0].value is None
-
-
-def test_without_a_voice_nothing_is_offered():
-    page = Offer(prediction=NOTHING).page
-    assert not page.button
-    assert "nothing to learn" in page.caption[0].value
 
 
 def test_a_full_disk_is_said(monkeypatch):

@@ -20,6 +20,7 @@ from scipy.special import softmax
 import crossvalidation
 import dataset
 import download
+import files
 import leaning
 import model_folder
 import protocols
@@ -335,6 +336,16 @@ def test_what_is_downloaded_is_trained_on(named, corpus, cache, tmp_path, monkey
     assert {name: corpus["clips"] for name, corpus in trained_on.items()} == (
         {"mine": 32, "ravdess": 16} if named else {"data": 16}
     )
+
+
+def test_two_downloads_do_not_meet(corpus, cache, tmp_path, monkeypatch):
+    def fetch(data):
+        with pytest.raises(files.BusyError), files.alone(cache / "locks" / "download"):
+            pass
+        return corpus
+
+    monkeypatch.setattr(download, "download_ravdess", fetch)
+    assert run_main("--download", "--data", tmp_path / "none") == 2
 
 
 def test_a_failed_download_is_said(monkeypatch, capsys) -> None:

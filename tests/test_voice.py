@@ -8,6 +8,7 @@ from conftest import ROOT, wav
 from streamlit.testing.v1 import AppTest
 
 import audio
+import limits
 from views import session, voice
 
 
@@ -59,6 +60,13 @@ def test_the_switch_compares_and_forgetting_forgets():
     assert [text.value for text in page.text] == ["0 known, adapted: False", "True"]
     page.audio_input(key=voice.RECORD).set_value(("voice.wav", wav(10), "audio/wav")).run()
     assert page.text[0].value == "1 known, adapted: True"
+
+
+def test_a_voice_counts_as_a_part_of_what_a_visit_may_bring(monkeypatch):
+    monkeypatch.setattr(limits, "VISIT_MB", 0.1)
+    page = record(wav(30))
+    assert "does not fit" in page.error[0].value
+    assert page.text[0].value == "0 known, adapted: False"
 
 
 @pytest.mark.parametrize(

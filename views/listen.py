@@ -8,8 +8,6 @@ from pathlib import PurePath
 from typing import Literal
 
 import streamlit as st
-from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
-from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 import audio
@@ -26,6 +24,9 @@ from views.text import Page, Voice
 COMMON = (".wav", ".mp3", ".m4a", ".flac", ".ogg", ".opus", ".webm", ".aiff")  # named first
 LISTS = (".zip", ".csv")
 TYPES = [*COMMON, *sorted(audio.EXTENSIONS.difference(COMMON)), *LISTS]
+
+#: What lists say: by the last part of a path, all its parts and the emotion.
+Labels = dict[str, list[tuple[tuple[str, ...], str]]]
 
 EXAMPLES: dict[str, Callable[[], bytes]] = {
     Text.LIVELY: partial(examples.short, examples.LIVELY),
@@ -111,7 +112,7 @@ def round_of_widgets() -> int:
 def take_files(key: str) -> None:
     """Take what an uploader holds in the place of what it held."""
     found: list[Recording] = []
-    labels: dict[PurePath, str] = {}
+    labels: Labels = {}
     lists: list[str] = []
     room = session.room(key)
     for file in st.session_state[key]:
@@ -120,7 +121,7 @@ def take_files(key: str) -> None:
         ending = PurePath(file.name).suffix.lower()
         if file.size > room:
             found.append(too_much(file.name))
-            drop(file)
+            session.drop(file)
             continue
         room -= file.size
         if ending == ".zip":
@@ -130,7 +131,10 @@ def take_files(key: str) -> None:
         elif ending == ".csv":
             try:
                 listed = corpora.parse_list(file.name, io.BytesIO(file.getvalue()), labelled=False)
-                labels |= {PurePath(path): emotion for path, emotion, _ in listed if emotion}
+                for path, emotion, _ in listed:
+                    if emotion:
+                        parts = PurePath(path).parts
+                        labels.setdefault(parts[-1], []).append((parts, emotion))
                 lists.append(file.name)
             except corpora.CorpusError as error:
                 reason = str(error).removeprefix(file.name).lstrip(", ")
@@ -149,13 +153,6 @@ def too_much(name: str) -> Recording:
     return Recording(name, b"", error=inputs.TOO_MUCH)
 
 
-def drop(file: UploadedFile) -> None:
-    """Free the memory of an upload, which lasts as long as its widget otherwise."""
-    context = get_script_run_ctx()
-    if context and isinstance(context.uploaded_file_mgr, MemoryUploadedFileManager):
-        context.uploaded_file_mgr.remove_file(context.session_id, file.file_id)
-
-
 def unpack(archive: UploadedFile, room: int) -> list[Recording]:
     """Return the recordings in a zip archive, some bytes at most; of the others, the reason."""
     return [
@@ -164,12 +161,12 @@ def unpack(archive: UploadedFile, room: int) -> list[Recording]:
     ]
 
 
-def labelled(one: Recording, labels: dict[PurePath, str]) -> Recording:
+def labelled(one: Recording, labels: Labels) -> Recording:
     """Return a recording with the label that a list gives it, if it does."""
     name = PurePath(one.name).parts
-    for path, emotion in labels.items():
-        shared = min(len(name), len(path.parts))  # a list may lie deeper than its recordings, too
-        if name[-shared:] == path.parts[-shared:]:
+    for path, emotion in labels.get(name[-1], []):
+        shared = min(len(name), len(path))  # a list may lie deeper than its recordings, too
+        if name[-shared:] == path[-shared:]:
             return replace(one, label=emotion)
     return one
 
@@ -202,6 +199,7 @@ def clear() -> None:
     session.sources().clear()
     hearing.forget(set())
     recording.stopped().clear()
+    many.forget_stop()
     st.session_state["round"] += 1
 
 

@@ -41,7 +41,7 @@ NO_RAW_CSV = """<style>
 </style>"""
 
 # Keys of what the session keeps.
-STOPPED = "stopped"  # names of the recordings that are not to be gone on with
+STOPPED = "stopped"  # which recordings are not to be gone on with, `as_heard`
 PACE = "pace"  # seconds that listening took so far, and of how many bytes
 
 Move = Callable[[int, float], None]  # the bar, to a recording by its number and the share done
@@ -85,15 +85,14 @@ def show_progress(recordings: list[Recording], waiting: list[Recording]) -> Move
     """
     if not waiting:
         return None
-    names = [one.name for one in recordings]
     count, done = len(recordings), len(recordings) - len(waiting)
     with st.container(horizontal=True, vertical_alignment="center", key="progress"):
-        if st.session_state.get(STOPPED) == names:
+        if st.session_state.get(STOPPED) == as_heard(recordings):
             st.markdown(Text.STOPPED.format(done=done, count=count))
             st.button(Text.GO_ON, on_click=forget_stop, icon=":material/play_arrow:", key="go_on")
             return None
         bar = st.empty()
-        st.button(Text.STOP, on_click=stop, args=(names,), icon=":material/stop:", key="stop")
+        st.button(Text.STOP, on_click=stop, args=(recordings,), icon=":material/stop:", key="stop")
 
     def move(number: int, share: float) -> None:
         text = Text.PROGRESS.format(number=done + number + 1, count=count)
@@ -104,14 +103,19 @@ def show_progress(recordings: list[Recording], waiting: list[Recording]) -> Move
     return move
 
 
-def stop(names: list[str]) -> None:
+def as_heard(recordings: Sequence[Recording]) -> tuple[str, ...]:
+    """Return what tells recordings, heard by the chosen model for this voice, from others."""
+    return session.identity(), *(one.name for one in recordings)
+
+
+def stop(recordings: Sequence[Recording]) -> None:
     """Go no further with these recordings."""
-    st.session_state[STOPPED] = names
+    st.session_state[STOPPED] = as_heard(recordings)
 
 
 def forget_stop() -> None:
     """Go on."""
-    del st.session_state[STOPPED]
+    st.session_state.pop(STOPPED, None)
 
 
 def time_left(size: int) -> str:

@@ -73,7 +73,7 @@ def show(
     show_numbers(classifier, found.prediction, found.numbers)
 
 
-@st.cache_data(max_entries=100, show_spinner=Text.WORKING)
+@st.cache_data(max_entries=100, scope="session", show_spinner=Text.WORKING)
 def explanation(
     model: str,
     digest: str,

@@ -150,7 +150,7 @@ def show_sound(recording: Recording) -> None:
         st.caption(Text.PICTURE_HINT)
 
 
-@st.cache_data(max_entries=100, show_spinner=Text.DRAWING)
+@st.cache_data(max_entries=100, scope="session", show_spinner=Text.DRAWING)
 def picture(digest: str, _recording: Recording) -> tuple[float, charts.Chart]:
     """Return the length in seconds, and the picture of a recording."""
     sketch = draw(_recording)
@@ -191,7 +191,7 @@ def show_course(
         show_more(recording, chosen.prediction, stretch=(chosen.start, chosen.end))
 
 
-@st.cache_data(max_entries=20, show_spinner=Text.DRAWING)
+@st.cache_data(max_entries=20, scope="session", show_spinner=Text.DRAWING)
 def course_picture(
     identity: str, digest: str, segments: int, _found: hearing.Heard, _emotions: tuple[str, ...]
 ) -> tuple[float, charts.Chart]:
@@ -215,7 +215,7 @@ def show_more(
     start, end = stretch or (None, None)
     if session.teaching():
         with st.expander(Text.TEACH, icon=":material/school:"):
-            teach.offer(recording, said, start=start, end=end)
+            teach.offer(recording, start=start, end=end)
     closer = st.expander(
         Text.NUMBERS, icon=":material/query_stats:", on_change="rerun", key="numbers"
     )

@@ -12,6 +12,9 @@ from pathlib import Path
 
 import streamlit as st
 from starlette.formparsers import MultiPartParser
+from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 import limits
 from classifier import EmotionClassifier
@@ -27,6 +30,8 @@ TEACHING = "PAGE_TEACHING"  # environment variable, 'on' or 'off'
 
 # Streamlit's server would write uploads of more than 1 MB into a temporary file.
 MultiPartParser.spool_max_size = limits.UPLOAD_MB * 2**20
+
+KNOWN_VOICE = "known_voice"  # key of the recordings by which the speaker is known
 
 # Keys of widgets whose values others read.
 MODEL = "model"  # name of the chosen model, also in the address
@@ -66,10 +71,21 @@ def sources() -> dict[str, list[Recording]]:
 
 
 def room(source: str) -> int:
-    """Return how many bytes a source may bring, in the place of what it brought before."""
-    others = [one for name, found in sources().items() if name != source for one in found]
-    held = sum(len(one.content) for one in (*others, *known_voice()))
-    return limits.VISIT_MB * 2**20 - held
+    """Return how many bytes a source may bring, in the place of what it brought before.
+
+    Args:
+        source: a key of `sources`, or `KNOWN_VOICE`.
+    """
+    held = sources() | {KNOWN_VOICE: known_voice()}
+    others = [one for name, found in held.items() if name != source for one in found]
+    return limits.VISIT_MB * 2**20 - sum(len(one.content) for one in others)
+
+
+def drop(file: UploadedFile) -> None:
+    """Free the memory of an upload, which lasts as long as its widget otherwise."""
+    context = get_script_run_ctx()
+    if context and isinstance(context.uploaded_file_mgr, MemoryUploadedFileManager):
+        context.uploaded_file_mgr.remove_file(context.session_id, file.file_id)
 
 
 def teaching() -> bool:
@@ -131,12 +147,12 @@ def identity(*, adapt: bool | None = None) -> str:
 
 def known_voice() -> list[Recording]:
     """Return the recordings by which the speaker is known; none if nobody is."""
-    return st.session_state.get("known_voice", [])
+    return st.session_state.get(KNOWN_VOICE, [])
 
 
 def remember_voice(references: list[Recording]) -> None:
     """Know a speaker by recordings that `adapted_to` has accepted; by none, know nobody."""
-    st.session_state["known_voice"] = references
+    st.session_state[KNOWN_VOICE] = references
     st.session_state.pop("adapted_classifiers", None)
 
 

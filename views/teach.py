@@ -11,7 +11,6 @@ import charts
 import corpora
 import my_recordings
 from audio import AudioError
-from classifier import Prediction
 from my_recordings import Kept, NotKeptError
 from views import training
 from views.session import Recording
@@ -19,14 +18,13 @@ from views.text import Page, plain
 from views.text import Teach as Text
 
 # Keys of what the session keeps.
-VOICE, AGREED = "teach_voice", "teach_agreed"  # as given for the last clip
+VOICE = "teach_voice"  # whose the last clip was
 PROBLEM = "teach_problem"  # why a clip was not kept: of which offer, and the words
 
 
 @st.fragment
 def offer(
     recording: Recording,
-    prediction: Prediction,
     *,
     start: float | None = None,
     end: float | None = None,
@@ -35,12 +33,8 @@ def offer(
 
     Args:
         recording: what was heard.
-        prediction: what was said of it.
         start, end: of the stretch, in seconds; without them the whole recording.
     """
-    if prediction.emotion is None:
-        st.caption(Text.NO_VOICE)
-        return
     key = f"{recording.digest[:16]}-{start}-{end}"
     kept = my_recordings.find(recording.digest, start=start, end=end)
     known = kept.emotion if kept else recording.label
@@ -58,7 +52,7 @@ def offer(
             help=Text.VOICE_HINT,
             key=f"voice-{key}",
         )
-        st.checkbox(Text.CONSENT, st.session_state.get(AGREED, False), key=f"agreed-{key}")
+        st.checkbox(Text.CONSENT, key=f"agreed-{key}")
         st.form_submit_button(
             Text.KEEP, on_click=keep, args=(key, recording, start, end), icon=":material/save:"
         )
@@ -89,7 +83,7 @@ def keep(key: str, recording: Recording, start: float | None, end: float | None)
         reason = error.strerror or str(error)
         st.session_state[PROBLEM] = key, Text.NOT_WRITTEN.format(reason=reason)
     else:
-        st.session_state[VOICE], st.session_state[AGREED] = voice, True
+        st.session_state[VOICE] = voice
 
 
 def page() -> None:

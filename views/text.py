@@ -274,8 +274,9 @@ class Voice:
         "Until you close or reload this page, answers then take your voice into account."
     )
     GAIN = (
-        "Don't expect wonders: with voices it had never heard, right answers changed by {change} "
-        "points in a hundred, and {few} to {many} of 24 voices fared worse."
+        "Don't expect wonders: models like *Course over time*, trained on RAVDESS alone, gave "
+        "{change} right answers more in a hundred about voices they had never heard, and fewer "
+        "about {few} to {many} of 24."
     )
     PASSAGE = (
         "*For example:* On most mornings the bus comes a few minutes late. I stand at the stop, "
@@ -306,7 +307,6 @@ class Teach:
     """Teach it."""
 
     # The offer under a result.
-    NO_VOICE = "Without a voice there is nothing to learn from."
     HEARD = "Which emotion do you hear?"
     VOICE = "Whose voice is it?"
     VOICE_HINT = (
@@ -441,10 +441,10 @@ class Teach:
         "{likely:.1%} of such tests."
     )
     KNOWN_VOICES = (
-        "The new model has learned other clips of these voices, so this is about the people it "
-        "knows; with others it may do better or worse."
+        "At least one of the two has learned other clips of these voices, so this is about people "
+        "it knows; with others it may do better or worse."
     )
-    UNHEARD_VOICES = "Neither model has learned from these voices."
+    UNHEARD_VOICES = "Of what is saved now, neither model has learned any clip of these voices."
     NOTHING_TO_COMPARE = (
         "There is no clip from which neither has learned, so nobody can tell which is better. Save "
         "some more clips: whatever is saved now, no model knows yet."

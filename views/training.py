@@ -136,8 +136,11 @@ def show_interrupted(training: Training) -> None:
 
 def go_on() -> None:
     """Let the last training go on, unless another visit was faster."""
-    with contextlib.suppress(retraining.BusyError):
-        retraining.go_on()
+    try:
+        with contextlib.suppress(retraining.RetrainingError):
+            retraining.go_on()
+    except OSError as error:
+        st.error(plain(Text.NOT_WRITTEN.format(reason=error.strerror or error)))
 
 
 def forget() -> None:
@@ -252,17 +255,18 @@ def show_comparison(kept: Sequence[Kept], training: Training | None) -> None:
     except ModelError as error:
         st.error(plain(str(error)))
         return
+    manifests = [model.manifest for model in models]
     clips = [
         clip
-        for clip in retraining.unlearned(kept, [model.manifest for model in models])
+        for clip in retraining.unlearned(kept, manifests)
         if all(clip.emotion in model.labels for model in models)
     ]
     if clips:
         said = [answers(model, clips) for model in models]
         labels = [clip.emotion for clip in clips]
         show_scores(labels, said, [title(old), title(new)])
-        heard = set(models[1].manifest["training"].get("my_recordings", []))
-        known = {clip.voice for clip in kept if clip.recording in heard}
+        learned = set(kept) - set(retraining.unlearned(kept, manifests))
+        known = {clip.voice for clip in learned}
         st.markdown(verdict(labels, *said, known=any(clip.voice in known for clip in clips)))
         show_answers(clips, said)
     else:
@@ -324,7 +328,7 @@ def verdict(labels: Sequence[str], old: Sequence[str], new: Sequence[str], *, kn
     Args:
         labels: of the clips.
         old, new: what the models said.
-        known: the new model has learned other clips of some of these voices.
+        known: one of them has learned other clips of some of these voices.
     """
     right = [(label == a, label == b) for label, a, b in zip(labels, old, new, strict=True)]
     only_old, only_new = right.count((True, False)), right.count((False, True))

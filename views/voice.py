@@ -8,6 +8,7 @@ import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 import audio
+import inputs
 import limits
 from model_folder import ModelError
 from views import microphone, session, turns
@@ -61,6 +62,10 @@ def get_to_know(key: str) -> None:
     st.session_state.pop(PROBLEM, None)
     sound = st.session_state[key]
     if not isinstance(sound, UploadedFile):  # taken back, or gone with a server
+        return
+    if sound.size > session.room(session.KNOWN_VOICE):
+        st.session_state[PROBLEM] = inputs.TOO_MUCH
+        session.drop(sound)
         return
     reference = session.Recording(Text.NAME, sound.getvalue())
     try:
