@@ -53,8 +53,8 @@ def ask(path: Path) -> list[Row]:
     for sound in inputs.collect([str(path)]):
         rows += test_model._classify((0, sound), question)
     if path.suffix == ".zip":
-        with path.open("rb") as archive:
-            unpacked = [sound for sound, _ in inputs.unpack(path.name, archive)]
+        archive = io.BytesIO(path.read_bytes())
+        unpacked = [sound for sound, _ in inputs.unpack(path.name, archive)]
         assert len(unpacked) == len(rows), "the page and the command find different sounds"
     if path.is_dir() or path.suffix == ".csv":
         with contextlib.suppress(corpora.CorpusError):
