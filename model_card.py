@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -81,16 +81,18 @@ def write(folder: Path, manifest: dict[str, Any], *, ablation: str = "") -> None
         manifest: of the model.
         ablation: Markdown table of what other recipes were worth, for a shipped model.
     """
-    figures = []
+    figures = {}  # and what they show, for who can't see them
     for record in manifest["metrics"]:
+        shown = f"{PROTOCOL_WORDS[record['protocol']]}, {record['test']}"
         asked = re.sub(r"[\W_]+", "-", f"{record['protocol']} {record['test']}".lower())
         name = f"confusion-{asked}.png"
-        figures.append(name)
+        figures[name] = f"Confusion matrix: {shown}"
         matrix = np.array(record["confusion_matrix"])
         evaluation.plot_confusion(matrix, record["emotions"], folder / name)
         if record["protocol"] == "speaker":
-            figures.append(f"reliability-{asked}.png")
-            evaluation.plot_reliability(record["reliability"], folder / figures[-1])
+            name = f"reliability-{asked}.png"
+            figures[name] = f"Reliability curve: {shown}"
+            evaluation.plot_reliability(record["reliability"], folder / name)
     card = _card(manifest, figures, ablation)
     (folder / "README.md").write_text(card, encoding="utf-8")
 
@@ -102,7 +104,7 @@ def _chance(manifest: dict[str, Any]) -> str:
     return " or ".join(f"{1 / number:.1%} of {number} emotions" for number in asked)
 
 
-def _card(manifest: dict[str, Any], figures: Sequence[str], ablation: str) -> str:
+def _card(manifest: dict[str, Any], figures: Mapping[str, str], ablation: str) -> str:
     what = {
         "frames": "A temporal 1D-CNN with attentive statistics pooling over the sequence of "
         "264-dimensional frames and the pitch that is read off their mel bands",
@@ -112,6 +114,8 @@ def _card(manifest: dict[str, Any], figures: Sequence[str], ablation: str) -> st
     licences = {corpus["licence"] for corpus in manifest["corpora"].values()}
     training = manifest["training"]
     familiar = manifest.get("familiar")  # not in models trained before it was looked for
+    usual = training.get("usual_temperature")  # likewise
+    usual = f" and, the fewer their voices, the usual {usual:.2f} of a network" if usual else ""
     return _CARD.format(
         licence_id="cc-by-nc-sa-4.0" if licences == {"CC BY-NC-SA 4.0"} else "other",
         index=_model_index(manifest),
@@ -120,7 +124,7 @@ def _card(manifest: dict[str, Any], figures: Sequence[str], ablation: str) -> st
         f"{len(manifest['labels'])} emotions out: {', '.join(manifest['labels'])}.",
         table=results_table([manifest]) if manifest["metrics"] else "Not evaluated.",
         chance=_chance(manifest),
-        figures="".join(f"\n![{name[:-4].replace('-', ', ')}]({name})\n" for name in figures),
+        figures="".join(f"\n![{shown}]({name})\n" for name, shown in figures.items()),
         reports="".join(f"\n```\n{evaluation.report(r)}\n```\n" for r in manifest["metrics"]),
         ablation=_ABLATION.format(table=ablation) if ablation else "",
         data="\n".join(
@@ -130,7 +134,7 @@ def _card(manifest: dict[str, Any], figures: Sequence[str], ablation: str) -> st
         ),
         training=f"seed {training['seed']}, {training['epochs']} epochs, networks averaged: "
         f"{training['members']}, softmax temperature {training['temperature']:.2f} "
-        "from validation clips (of few voices, from what is usual, too)"
+        f"from validation clips{usual}"
         + (
             f", up to {TEMPERATURE:g} times as high for recordings unlike these" if familiar else ""
         ),

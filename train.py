@@ -295,6 +295,7 @@ def train(arguments: argparse.Namespace, output: Path, progress: Progress) -> No
             "epochs": epochs,
             "members": len(trained.tasks),
             "temperature": trained.temperature,
+            "usual_temperature": training.USUAL_TEMPERATURE[arguments.network],
             "recipe": [str(recipe) for recipe in training.RECIPES],
             "my_recordings": my_recordings.recordings(dataset.table.path),
         },

@@ -353,6 +353,13 @@ _PLAIN: dict[str, dict[str, str]] = {
         "known voices": "known",
     },
     "voice_pitch": {"reference": "reference", "without": "alone", "with it": "told"},
+    "beside_leaning": {"asked": "what", "8 random clips": "eight", "32 random clips": "many"},
+    "asked_limits_again": {
+        "asked at": "limit",
+        **_HOME,
+        "known voices: RAVDESS speech": "known_speech",
+        "and song, accuracy": "known",
+    },
     "soups": {"networks": "what", "RAVDESS speech": "speech", **_AND},
     "members": {"networks": "members", **_HOME},
     "third_member": {
