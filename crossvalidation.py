@@ -35,8 +35,8 @@ from training import (
 if TYPE_CHECKING:
     import keras
 
-#: Of fewer clips that it set aside, or of one emotion, a corpus says nothing about a temperature.
-ENOUGH_CLIPS = 30
+#: So many clips a voice must have, on average, for its whole say about a temperature.
+VOICE_CLIPS = 30
 
 
 @dataclass(frozen=True)
@@ -174,34 +174,28 @@ def _ensemble(job: Job, tasks: Sequence[Task], temperature: float) -> Ensemble:
 
 
 def _temperature(job: Job, tasks: Sequence[Task]) -> float:
-    """Return an ensemble's temperature: the geometric mean of those of each corpus.
+    """Return an ensemble's temperature, by what its members said of the clips that they set aside.
 
-    Each is fitted on what the members said of the clips that they set aside, of speech where there
-    are any: emotions are clearer in song, and a temperature that suits both promises too much of
-    speech, which is what people bring. Where no corpus has enough clips to tell, all together have
-    to do. The fewer voices tell, the nearer it stays to what is usual. All that suits members that
-    are asked one by one; the ensemble's is lower.
+    Of each corpus its speech counts, where there is any: emotions are clearer in song, and a
+    temperature that suits both promises too much of speech, which is what people bring. The fewer
+    voices tell, the nearer it stays to what is usual. All that suits members that are asked one by
+    one; the ensemble's is lower.
     """
-    table = job.dataset.table
-    aside = np.concatenate([task.split.validation for task in tasks])
+    aside = job.dataset.table.iloc[np.concatenate([task.split.validation for task in tasks])]
     targets = np.concatenate(
-        [label_targets(table, job.emotions, t.split.train)[t.split.validation] for t in tasks]
+        [
+            label_targets(job.dataset.table, job.emotions, task.split.train)[task.split.validation]
+            for task in tasks
+        ]
     )
     answers = np.concatenate([task.answers() for task in tasks])
-    spoken = (table.channel.iloc[aside] == "speech").to_numpy()
-    corpora = [
-        rows[spoken[rows]] if spoken[rows].any() else rows
-        for rows in table.iloc[aside].groupby("corpus").indices.values()
-    ]
-    telling = [
-        rows
-        for rows in corpora
-        if len(np.unique(aside[rows])) >= ENOUGH_CLIPS
-        and np.count_nonzero(targets[rows[0]] >= 0) > 1
-    ]
-    logs, usual = [], math.log(USUAL_TEMPERATURE[job.kind])
-    for rows in telling or [np.concatenate(corpora)]:
-        fitted = math.log(fit_temperature(answers[rows], targets[rows]))
-        voices = table.speaker.iloc[aside[rows]].nunique()
-        logs.append((voices * fitted + USUAL_VOICES * usual) / (voices + USUAL_VOICES))
-    return TOGETHER[job.kind] * math.exp(float(np.mean(logs)))
+    spoken = aside.channel == "speech"
+    counts = spoken | ~spoken.groupby(aside.corpus).transform("any")
+    # Where a corpus has one emotion, any temperature is right.
+    counts &= np.count_nonzero(targets >= 0, axis=1) > 1
+    log, counts = math.log(USUAL_TEMPERATURE[job.kind]), counts.to_numpy()
+    if counts.any():
+        fitted = math.log(fit_temperature(answers[counts], targets[counts]))
+        say = min(aside.speaker[counts].nunique(), np.count_nonzero(counts) / VOICE_CLIPS)
+        log = (say * fitted + USUAL_VOICES * log) / (say + USUAL_VOICES)
+    return TOGETHER[job.kind] * math.exp(log)

@@ -277,6 +277,23 @@ def temperatures_table() -> str:
     return markdown(["temperature", "nats per clip", "ECE"], rows)
 
 
+def corpora_temperatures_table() -> str:
+    """Return how to make one temperature of what several corpora say, as a Markdown table."""
+    columns = {
+        "RAVDESS alone": "alone",
+        "CREMA-D of both": "crema_d",
+        "RAVDESS of both": "ravdess",
+    }
+    rows = [
+        [
+            row["what"],
+            *(f"{nats:.3f}, {percent(ece)}" for nats, ece in map(row.get, columns.values())),
+        ]
+        for row in _experiments()["corpora_temperatures"]
+    ]
+    return markdown(["temperature", *columns], rows)
+
+
 def known_setting_table() -> str:
     """Return what clips of many voices of one corpus are worth, as a Markdown table."""
     rows = [
@@ -393,6 +410,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "elsewhere": elsewhere_table,
     "together": together_table,
     "temperatures": temperatures_table,
+    "corpora_temperatures": corpora_temperatures_table,
     "known_setting": known_setting_table,
     "shared": shared_table,
     **{name: partial(_table, name, columns) for name, columns in _PLAIN.items()},

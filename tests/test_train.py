@@ -206,60 +206,61 @@ def test_what_is_usual_counts_corpora_and_emotions_alike(monkeypatch) -> None:
     assert usual["quiet"] == usual["all"]
 
 
-def test_each_corpus_has_its_say_in_the_temperature_by_its_speech() -> None:
+def answered(table: pd.DataFrame, answers: np.ndarray, members: int = 1) -> float:
+    """Return the temperature of members that said this of all clips, and learned from all."""
+    job = SimpleNamespace(
+        kind="frames", dataset=SimpleNamespace(table=table), emotions=list(TWO_EMOTIONS)
+    )
+    rows = np.arange(len(table))
+    split = protocols.Split("one", rows, rows, rows[:0])
+    tasks = [
+        SimpleNamespace(split=split, answers=lambda part=part: part)
+        for part in np.split(answers, members)
+    ]
+    return crossvalidation._temperature(job, tasks) / training.TOGETHER["frames"]
+
+
+def drawn(clips: int) -> tuple[pd.DataFrame, np.ndarray]:
+    """Return clips of a voice each, and logits that are as sure as they are right."""
     rng = np.random.default_rng(0)
-    logits = rng.standard_normal((2600, 2))
+    logits = rng.standard_normal((clips, 2))
     emotion = [rng.choice(TWO_EMOTIONS, p=np.exp(row) / np.exp(row).sum()) for row in logits]
-    corpus = np.repeat(["small", "large"], [600, 2000])
-    channel = np.where(np.arange(2600) < 300, "song", "speech")
-    table = pd.DataFrame({"corpus": corpus, "channel": channel, "emotion": emotion})
-    table["speaker"] = np.arange(2600)
-    sure = np.where(corpus == "small", 9.0, 1.0)
-    sure[:300] = 100.0
-    job = SimpleNamespace(
-        kind="frames",
-        dataset=SimpleNamespace(table=pd.concat([table, table])),
-        emotions=TWO_EMOTIONS,
-    )
-    rows = np.arange(5200)
-    split = protocols.Split("one", rows[:2600], rows[2600:], rows[:0])
+    table = pd.DataFrame({"corpus": "large", "channel": "speech", "emotion": emotion})
+    return table.assign(speaker=np.arange(clips)), logits
 
-    def temperature(*factors: float) -> float:
-        said = [logits * sure[:, np.newaxis] * factor for factor in factors]
-        return crossvalidation._temperature(
-            job, [SimpleNamespace(split=split, answers=lambda a=a: a) for a in said]
-        )
 
-    assert temperature(1.0, 1.0) == pytest.approx(training.TOGETHER["frames"] * 3.0, rel=0.15)
+def test_the_temperature_is_what_the_members_make_of_speech() -> None:
+    table, logits = drawn(2600)
+    table.loc[:299, "channel"] = "song"
+    sure = np.where(table.channel == "song", 100.0, 3.0)[:, np.newaxis]
+    both = np.concatenate([logits * sure, logits * sure])
+    assert answered(table, both, 2) == pytest.approx(3.0, rel=0.15)
     # A member that is too sure costs more than one that is too modest.
-    assert temperature(0.5, 2.0) > 1.1 * temperature(1.0, 1.0)
-    # Ten voices of either corpus have half of a say, what is usual the other half.
-    job.dataset.table["speaker"] = np.arange(5200) % 10
+    uneven = np.concatenate([0.5 * logits * sure, 2 * logits * sure])
+    assert answered(table, uneven, 2) > 1.1 * answered(table, both, 2)
+    # Ten voices have half of a say, what is usual the other half.
+    table["speaker"] %= 10
     halfway = (3.0 * training.USUAL_TEMPERATURE["frames"]) ** 0.5
-    assert temperature(1.0, 1.0) == pytest.approx(training.TOGETHER["frames"] * halfway, rel=0.15)
+    assert answered(table, both, 2) == pytest.approx(halfway, rel=0.15)
 
 
-@pytest.mark.parametrize("emotion", [["sad"] * 100, ["angry", "sad"] * 5])
-def test_a_corpus_that_tells_too_little_has_no_say_in_the_temperature(emotion) -> None:
-    rng = np.random.default_rng(0)
-    logits = rng.standard_normal((3000, 2))
-    said = [rng.choice(TWO_EMOTIONS, p=np.exp(row) / np.exp(row).sum()) for row in logits]
-    table = pd.DataFrame({"corpus": "large", "channel": "speech", "emotion": said})
-    small = pd.DataFrame({"corpus": "small", "channel": "speech", "emotion": emotion})
-    sure = 100.0 * pd.get_dummies(small.emotion).reindex(columns=TWO_EMOTIONS).to_numpy(float)
-    job = SimpleNamespace(
-        kind="frames",
-        dataset=SimpleNamespace(table=pd.concat([table, small], ignore_index=True)),
-        emotions=TWO_EMOTIONS,
+def test_song_alone_and_few_clips_say_what_they_can() -> None:
+    table, logits = drawn(600)
+    assert answered(table.assign(channel="song"), 3 * logits) > 1.5
+    # However many voices they are of, six clips say next to nothing.
+    assert answered(table[:6], 10 * logits[:6]) == pytest.approx(1.15, rel=0.06)
+
+
+def test_a_corpus_of_one_emotion_has_no_say_in_the_temperature() -> None:
+    table, logits = drawn(3000)
+    small = pd.DataFrame({"corpus": "small", "channel": "speech", "emotion": ["sad"] * 100})
+    small["speaker"] = np.arange(3000, 3100)
+    wrong = np.tile([100.0, -100.0], (100, 1))
+    found = answered(
+        pd.concat([table, small], ignore_index=True), np.concatenate([2 * logits, wrong])
     )
-    job.dataset.table["speaker"] = np.arange(len(job.dataset.table))
-    rows = np.arange(len(job.dataset.table))
-    answers = np.concatenate([2 * logits, np.nan_to_num(sure)])
-    task = SimpleNamespace(
-        split=protocols.Split("one", rows, rows, rows[:0]), answers=lambda: answers
-    )
-    found = crossvalidation._temperature(job, [task])
-    assert found == pytest.approx(training.TOGETHER["frames"] * 2.0, rel=0.15)
+    assert found == pytest.approx(answered(table, 2 * logits))
+    assert answered(small, wrong) == pytest.approx(training.USUAL_TEMPERATURE["frames"])
 
 
 def test_an_emotion_without_a_sound_is_none_of_the_model(tmp_path, cache) -> None:
