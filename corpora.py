@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple, TextIO
 
 import files
 import limits
-from audio import EXTENSIONS
+from audio import EXTENSIONS, printable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -334,7 +334,7 @@ def _scan_folder(folder: Path) -> Found:
         holds = ", ".join(found) or "no audio file"
         raise CorpusError(f"{folder} holds {holds}; names expected are {_EXAMPLES}")
     for line in found:
-        LOG.warning("%s: left out %s", folder, line)
+        LOG.warning("%s: left out %s", folder, printable(line))
     return clips
 
 
@@ -366,7 +366,7 @@ def _drop_faulty(clips: Found) -> Found:
         if path != path.encode(errors="replace").decode():
             fault = "its name is not UTF-8; rename it"
         if fault:
-            LOG.warning("%s left out: %s", path, fault)
+            LOG.warning("%s left out: %s", printable(path), fault)
         else:
             usable.append((path, clip))
     usable = _drop_copies(usable, _recording)

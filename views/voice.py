@@ -94,7 +94,7 @@ def gain() -> str:
     """Return in words what knowing a voice was worth where it was measured."""
     rows = json.loads(RESULTS.read_text(encoding="utf-8"))["rows"]
     rows = [row for row in rows if row["reference"].startswith("half a minute")]
-    gains = {f"{100 * row['gain']:+.1f}" for row in rows}
+    gains = {f"{100 * row['gain']:.1f}" for row in rows}
     lost = sorted(row["actors_that_lost"] for row in rows)
     change = " to ".join(sorted(gains, key=float))
     return Text.GAIN.format(change=change, few=lost[0], many=lost[-1])
