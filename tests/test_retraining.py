@@ -115,7 +115,7 @@ def test_more_clips_and_more_networks_than_cores_take_longer(monkeypatch):
     monkeypatch.setattr(retraining.os, "cpu_count", lambda: 4)
     four = [retraining.minutes(9900, network=network) for network in ("frames", "vector")]
     assert two[1] > two[0]
-    assert four[1] == four[0]
+    assert four[1] <= four[0]
 
 
 @pytest.fixture
