@@ -121,7 +121,7 @@ def read(sound: Input) -> str | bytes:
 def _zip_fault(error: Exception, damaged: str) -> str:
     """What an error of `_ZIP_ERRORS` says of an archive."""
     if isinstance(error, PermissionError | FileNotFoundError):
-        return f"is in an archive that cannot be read ({error.strerror}); check its permissions"
+        return f"cannot be read ({error.strerror}); check the archive's name and permissions"
     return f"{damaged} ({error}); pack it again"
 
 

@@ -115,7 +115,6 @@ def _card(manifest: dict[str, Any], figures: Mapping[str, str], ablation: str) -
     training = manifest["training"]
     familiar = manifest.get("familiar")  # not in models trained before it was looked for
     usual = training.get("usual_temperature")  # likewise
-    usual = f" and, the fewer their voices, the usual {usual:.2f} of a network" if usual else ""
     return _CARD.format(
         licence_id="cc-by-nc-sa-4.0" if licences == {"CC BY-NC-SA 4.0"} else "other",
         index=_model_index(manifest),
@@ -134,7 +133,8 @@ def _card(manifest: dict[str, Any], figures: Mapping[str, str], ablation: str) -
         ),
         training=f"seed {training['seed']}, {training['epochs']} epochs, networks averaged: "
         f"{training['members']}, softmax temperature {training['temperature']:.2f} "
-        f"from validation clips{usual}"
+        "from validation clips"
+        + (f", the fewer their voices the nearer to the usual {usual:.2f}" if usual else "")
         + (
             f", up to {TEMPERATURE:g} times as high for recordings unlike these" if familiar else ""
         ),

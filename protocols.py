@@ -88,10 +88,12 @@ def splits(
         tests = [(name, np.flatnonzero(table.corpus == name)) for name in names]
         for name, test in tests:
             others = set(table.emotion[table.corpus != name])
-            if len(shared := others & set(table.emotion.iloc[test])) < 2:
+            shared = others & set(table.emotion.iloc[test])
+            if len(shared) < 2:
                 raise ProtocolError(
-                    f"{name} has {len(shared)} emotions in common with the other corpora, at least "
-                    "2 are needed to test across them. Leave it out, or evaluate by speaker."
+                    f"{name} has {' and '.join(shared) or 'no emotion'} in common with the other "
+                    "corpora, two emotions are needed to test across them. Leave it out, or "
+                    "evaluate by speaker."
                 )
     by_speaker = protocol != "random"
     result = []

@@ -224,6 +224,10 @@ def train(arguments: argparse.Namespace, output: Path, progress: Progress) -> No
     seeds = list(dict.fromkeys(arguments.seed))
     asked = [protocol for protocol in dict.fromkeys(arguments.evaluate) if protocol != "none"]
     told_apart(table)
+    for name, clips in table.groupby("corpus"):
+        if clips.emotion.nunique() == 1:
+            emotion = clips.emotion.iloc[0]
+            logging.warning("Nothing is learned from %s: all its clips are %s.", name, emotion)
     # Said now, not after an hour: whether the clips allow all this.
     for protocol in asked:
         protocols.splits(table, protocol, folds=arguments.folds, seed=seeds[0])
@@ -322,8 +326,6 @@ def told_apart(table: "pd.DataFrame") -> list[str]:
             f"All clips{' of each corpus' if len(alone) > 1 else ''} are {kinds}; at least two "
             "emotions are needed in one folder or list to tell them apart."
         )
-    for name, emotion in alone.items():
-        logging.warning("Nothing is learned from %s: all its clips are %s.", name, emotion)
     return [emotion for emotion in corpora.EMOTIONS if emotion in set(table.emotion)]
 
 

@@ -1,17 +1,16 @@
 """The networks of EmoBox's six folds of RAVDESS, which several benchmarks ask."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
 import corpora
 import workers
+from train import CACHE
 
 if TYPE_CHECKING:
     from crossvalidation import Finished
 
-CACHE = Path(__file__).parent.parent / ".cache"
 FOLDS = 6
 
 

@@ -73,15 +73,6 @@ def recipe_references_table() -> str:
     return markdown(["reference", "quiet from", *(f"{share:g}" for share in found["shares"])], rows)
 
 
-def across_corpora_table() -> str:
-    """Return what networks that heard one corpus said of the other, as a Markdown table."""
-    rows = [
-        [row["what"], percent(row["to_crema_d"]), percent(row["to_ravdess"])]
-        for row in _experiments()["across_corpora"]["rows"]
-    ]
-    return markdown(["recipe", "RAVDESS to CREMA-D", "CREMA-D to RAVDESS"], rows)
-
-
 def epochs_table() -> str:
     """Return what twice the epochs were worth to networks of both corpora, as a Markdown table."""
     keys = ("ravdess", "both", "crema_d", "trained_ravdess", "trained_crema_d")
@@ -268,30 +259,14 @@ def shared_table() -> str:
     return markdown([*head, "largest change of a probability", "other answers"], rows)
 
 
-def temperatures_table() -> str:
-    """Return what temperatures of several kinds are worth to other voices, as a Markdown table."""
-    rows = [
-        [row["what"], f"{row['nats']:.3f}", percent(row["ece"])]
-        for row in _experiments()["temperatures"]["rows"]
-    ]
-    return markdown(["temperature", "nats per clip", "ECE"], rows)
-
-
 def corpora_temperatures_table() -> str:
     """Return how to make one temperature of what several corpora say, as a Markdown table."""
-    columns = {
-        "RAVDESS alone": "alone",
-        "CREMA-D of both": "crema_d",
-        "RAVDESS of both": "ravdess",
-    }
-    rows = [
-        [
-            row["what"],
-            *(f"{nats:.3f}, {percent(ece)}" for nats, ece in map(row.get, columns.values())),
-        ]
-        for row in _experiments()["corpora_temperatures"]
-    ]
-    return markdown(["temperature", *columns], rows)
+    rows = []
+    for row in _experiments()["corpora_temperatures"]:
+        pairs = [row[key] for key in ("alone", "crema_d", "ravdess")]
+        rows.append([row["what"], *(f"{nats:.3f}, {percent(ece)}" for nats, ece in pairs)])
+    head = ["temperature", "RAVDESS alone", "CREMA-D of both", "RAVDESS of both"]
+    return markdown(head, rows)
 
 
 def known_setting_table() -> str:
@@ -312,15 +287,17 @@ def _table(name: str, columns: dict[str, str]) -> str:
 
     Args:
         name: of the rows in the results file.
-        columns: what each column holds, by its head.
+        columns: what each column holds, by its head, with the format of what is no share.
     """
     found = _experiments()[name]
     rows = found if isinstance(found, list) else found["rows"]
 
-    def cell(value: str | float | None) -> str:
-        return str(value) if isinstance(value, str | int) else _maybe(value)
+    def cell(row: dict[str, str | float | None], column: str) -> str:
+        key, _, form = column.partition(":")
+        value = row[key]
+        return format(value, form) if form or isinstance(value, str | int) else _maybe(value)
 
-    return markdown(list(columns), [[cell(row[key]) for key in columns.values()] for row in rows])
+    return markdown(list(columns), [[cell(row, key) for key in columns.values()] for row in rows])
 
 
 def _spread(pair: Sequence[float | None]) -> str:
@@ -369,6 +346,12 @@ _PLAIN: dict[str, dict[str, str]] = {
         **_AND,
         "known voices": "known",
     },
+    "across_corpora": {
+        "recipe": "what",
+        "RAVDESS to CREMA-D": "to_crema_d",
+        "CREMA-D to RAVDESS": "to_ravdess",
+    },
+    "temperatures": {"temperature": "what", "nats per clip": "nats:.3f", "ECE": "ece"},
     "voice_pitch": {"reference": "reference", "without": "alone", "with it": "told"},
     "beside_leaning": {"asked": "what", "8 random clips": "eight", "32 random clips": "many"},
     "asked_limits_again": {
@@ -390,7 +373,6 @@ _PLAIN: dict[str, dict[str, str]] = {
 #: By name, as `make_tables.fill` finds them in the page.
 TABLES: dict[str, Callable[[], str]] = {
     "experiments": recipes_table,
-    "across_corpora": across_corpora_table,
     "epochs": epochs_table,
     "distance": distance_table,
     "distillation": distillation_table,
@@ -409,7 +391,6 @@ TABLES: dict[str, Callable[[], str]] = {
     "one_sided": one_sided_table,
     "elsewhere": elsewhere_table,
     "together": together_table,
-    "temperatures": temperatures_table,
     "corpora_temperatures": corpora_temperatures_table,
     "known_setting": known_setting_table,
     "shared": shared_table,

@@ -543,3 +543,7 @@ def test_ctrl_c_while_a_decoder_reads_is_heard_and_no_fault_of_the_file(kind) ->
         assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def test_printable_escapes_what_a_terminal_obeys():
+    assert audio.printable("é \x1b[31m\n日") == "é \\x1b[31m\\n日"

@@ -8,7 +8,7 @@ from conftest import wav
 from pages import StandIn, charts, kept, open_page, packed, run, stand_in, upload, words
 
 import audio
-from views import listen
+from views import listen, recording
 
 
 @pytest.fixture
@@ -125,11 +125,19 @@ def test_several_recordings_are_many_and_what_is_removed_is_gone(model):
     assert "Happy" in words(page)
 
 
+def test_a_list_may_name_no_file_at_all(model):
+    rows = b"path,emotion\n.,sad\na.wav,angry\n"
+    page = upload(open_page(), a_wav=wav(1), mine_csv=rows)
+    assert "labelled angry" in words(page)
+
+
 def test_starting_over_forgets_the_recordings_and_empties_the_widgets(model):
     page = upload(open_page(), a_wav=wav(1))
+    page.session_state[recording.STOPPED] = {("a model", "a digest")}
     page.button(key="clear").click()
     run(page)
     assert kept(page) == []
+    assert page.session_state[recording.STOPPED] == set()
     assert page.file_uploader(key="upload-1").value == []
     assert "The emotions it tells apart" in words(page)
 

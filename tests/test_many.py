@@ -174,7 +174,7 @@ def test_three_hundred_recordings_are_heard_once_each(model, monkeypatch):
 
 def test_what_was_done_before_the_stop_is_kept_and_the_rest_is_heard_when_wanted(model):
     page = bring(BROUGHT[:2])
-    page.session_state[many.STOPPED] = many.as_heard(BROUGHT)
+    page.session_state[recording.STOPPED] = {("stand-in", one.digest) for one in BROUGHT[2:]}
     page.session_state["brought"] = BROUGHT
     run(page)
     assert "Stopped: 2 of 5 are done." in [element.value for element in page.markdown]
@@ -187,12 +187,14 @@ def test_what_was_done_before_the_stop_is_kept_and_the_rest_is_heard_when_wanted
 
 
 def test_the_stop_is_for_these_recordings_not_for_the_next_ones(model):
-    page = bring(BROUGHT, stopped=("stand-in", "other.wav"))
+    other = Recording("other.wav", b"other")
+    page = bring(BROUGHT, **{recording.STOPPED: {("stand-in", other.digest)}})
     assert len(page.dataframe[0].value) == 5
 
 
 def test_the_stop_is_for_the_model_that_was_asked(model):
-    page = bring(BROUGHT, stopped=("another model", *ANSWERS))
+    stopped = {("another model", one.digest) for one in BROUGHT}
+    page = bring(BROUGHT, **{recording.STOPPED: stopped})
     assert len(page.dataframe[0].value) == 5
 
 

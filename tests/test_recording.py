@@ -72,6 +72,12 @@ def test_silence_gets_no_emotion(model):
     assert "% sure" not in words(page)
     assert page.warning[0].value == "No voice found"
     assert charts(page) == 1  # the sound, no probabilities
+    assert text.Recording.TEACH not in [expander.label for expander in page.expander]
+
+
+def test_a_voice_can_be_taught_from(model):
+    page = upload(open_page(), clip_wav=wav(2))
+    assert text.Recording.TEACH in [expander.label for expander in page.expander]
 
 
 def test_a_rerun_computes_nothing_again(model, monkeypatch):

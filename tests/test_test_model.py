@@ -319,13 +319,20 @@ def test_a_file_that_kills_its_process_twice_is_a_row_with_an_error(run, clips, 
 def test_an_interruption_before_the_first_answer_leaves_an_older_table(
     run, clips, tmp_path, monkeypatch
 ):
+    run(clips, "--output", tmp_path / "whole.csv")
     (tmp_path / "table.csv").write_text("of last week")
-    stop_after(0, KeyboardInterrupt, monkeypatch)
-    status, out, err = run(clips, "--output", tmp_path / "table.csv")
+    with monkeypatch.context() as patch:
+        stop_after(0, KeyboardInterrupt, patch)
+        status, out, err = run(clips, "--output", tmp_path / "table.csv")
     assert (status, out) == (test_model.INTERRUPTED, "")
     assert "nothing is written" in err
     assert (tmp_path / "table.csv").read_text() == "of last week"
     assert not (tmp_path / "table.csv.partial").exists()
+    status, out, err = run(clips, "--output", tmp_path / "table.csv")
+    assert status == test_model.SOME_FAILED
+    assert out.count(".wav") == 4
+    assert "were done before" not in err
+    assert (tmp_path / "table.csv").read_text() == (tmp_path / "whole.csv").read_text()
 
 
 def test_a_reference_that_a_worker_cannot_read_is_said_in_a_line(run, clips, tmp_path, monkeypatch):

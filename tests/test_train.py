@@ -103,7 +103,9 @@ def run_main(*options: object) -> int:
 def test_the_command_trains_and_its_model_classifies(corpus, cache, tmp_path, capsys) -> None:
     output = tmp_path / "model" / "mine"
     options = ["--data", corpus, "--network", "frames", "--epochs", 2, "--folds", 2, "--jobs", 1]
-    assert run_main(*options, "--evaluate", "speaker", "random", "--output", output) == 0
+    options += ["--seed", 0, 0]  # what is said twice counts once
+    asked = ["--evaluate", "speaker", "speaker", "random"]
+    assert run_main(*options, *asked, "--output", output) == 0
     printed = capsys.readouterr().out
     assert "32 clips of 4 speakers: mine speech" in printed
     assert "speaker: trained on mine speech" in printed
@@ -112,6 +114,7 @@ def test_the_command_trains_and_its_model_classifies(corpus, cache, tmp_path, ca
     assert manifest["labels"] == list(TWO_EMOTIONS)
     assert [record["protocol"] for record in manifest["metrics"]] == ["speaker", "random"]
     assert manifest["metrics"][0]["clips"] == 32
+    assert np.sum(manifest["metrics"][0]["confusion_matrix"]) == 32
     written = json.loads((tmp_path / "results" / "mine-speaker2.json").read_text())
     assert written["metrics"] == manifest["metrics"][:1]
     card = (output / "README.md").read_text()
@@ -122,7 +125,7 @@ def test_the_command_trains_and_its_model_classifies(corpus, cache, tmp_path, ca
     assert tuple(prediction.probabilities) == TWO_EMOTIONS
     # A second run finds all that is finished.
     before = {path: path.stat().st_mtime_ns for path in cache.rglob("*.npz")}
-    assert not [*cache.rglob("*.state"), *cache.rglob("frames.npy")]
+    assert not [*cache.rglob("*.state"), *cache.rglob("frames*.npy")]
     assert run_main(*options, "--evaluate", "speaker", "random", "--output", output) == 0
     assert {path: path.stat().st_mtime_ns for path in cache.rglob("*.npz")} == before
     # Other folds do not meet the results of these.
@@ -251,6 +254,29 @@ def test_song_alone_and_few_clips_say_what_they_can() -> None:
     assert answered(table[:6], 10 * logits[:6]) == pytest.approx(1.15, rel=0.06)
 
 
+def test_the_corpora_have_their_say_by_their_speech() -> None:
+    table, logits = drawn(2600)
+    table.loc[:599, "corpus"] = "small"
+    sure = np.where(table.corpus == "small", 9.0, 3.0)[:, np.newaxis]
+    spoken = answered(table, logits * sure)
+    assert 3.0 < spoken < 9.0
+    # Song beside speech of its own corpus has none; where it is all there is, it does.
+    table.loc[:299, "channel"] = "song"
+    assert 2.5 < answered(table, logits * sure) < spoken
+    table.loc[:599, "channel"] = "song"
+    assert answered(table, logits * sure) == pytest.approx(spoken)
+
+
+def test_ten_clips_that_are_surely_right_change_nothing() -> None:
+    table, logits = drawn(3000)
+    small = table[:10].assign(corpus="small", emotion=list(TWO_EMOTIONS) * 5)
+    right = 100.0 * pd.get_dummies(small.emotion)[list(TWO_EMOTIONS)].to_numpy(float)
+    found = answered(
+        pd.concat([table, small], ignore_index=True), np.concatenate([2 * logits, right])
+    )
+    assert found == pytest.approx(2.0, rel=0.15)
+
+
 def test_a_corpus_of_one_emotion_has_no_say_in_the_temperature() -> None:
     table, logits = drawn(3000)
     small = pd.DataFrame({"corpus": "small", "channel": "speech", "emotion": ["sad"] * 100})
@@ -309,7 +335,10 @@ def test_what_cannot_be_done_is_said_before_any_work(
     assert "Traceback" not in error
 
 
-@pytest.mark.parametrize("options", [["--epochs", "0"], ["--folds", "1"], ["--seed", "x"]])
+@pytest.mark.parametrize(
+    "options",
+    [["--epochs", "0"], ["--folds", "1"], ["--seed", "x"], ["--seed", f"{2**32}"]],
+)
 def test_wrong_numbers_are_refused(options, capsys) -> None:
     with pytest.raises(SystemExit) as exit_:
         run_main(*options)
@@ -321,6 +350,13 @@ def test_one_emotion_is_not_enough(tmp_path, cache, capsys) -> None:
     corpus = make_corpus(tmp_path / "mine")
     assert run_main("--data", corpus / "sad", "--evaluate", "none") == 2
     assert "at least two emotions are needed" in capsys.readouterr().err
+    folders = [shutil.copytree(corpus / name, tmp_path / name / name) for name in TWO_EMOTIONS]
+    lists = [tmp_path / f"{folder.name}.csv" for folder in folders]
+    for file, folder in zip(lists, folders, strict=True):
+        clips = [str(path) for path in folder.rglob("*.wav")]
+        file.write_text("path,emotion\n" + "".join(f"{path},{folder.name}\n" for path in clips))
+    assert run_main("--data", *lists, "--evaluate", "none") == 2
+    assert "All clips of each corpus are angry and sad" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("named", [True, False])

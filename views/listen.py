@@ -25,8 +25,8 @@ COMMON = (".wav", ".mp3", ".m4a", ".flac", ".ogg", ".opus", ".webm", ".aiff")  #
 LISTS = (".zip", ".csv")
 TYPES = [*COMMON, *sorted(audio.EXTENSIONS.difference(COMMON)), *LISTS]
 
-#: What lists say: by the last part of a path, all its parts and the emotion.
-Labels = dict[str, list[tuple[tuple[str, ...], str]]]
+#: What lists say: by the last part of a path, the emotion of each such path.
+Labels = dict[str, dict[PurePath, str]]
 
 EXAMPLES: dict[str, Callable[[], bytes]] = {
     Text.LIVELY: partial(examples.short, examples.LIVELY),
@@ -133,8 +133,7 @@ def take_files(key: str) -> None:
                 listed = corpora.parse_list(file.name, io.BytesIO(file.getvalue()), labelled=False)
                 for path, emotion, _ in listed:
                     if emotion:
-                        parts = PurePath(path).parts
-                        labels.setdefault(parts[-1], []).append((parts, emotion))
+                        labels.setdefault(PurePath(path).name, {})[PurePath(path)] = emotion
                 lists.append(file.name)
             except corpora.CorpusError as error:
                 reason = str(error).removeprefix(file.name).lstrip(", ")
@@ -164,9 +163,9 @@ def unpack(archive: UploadedFile, room: int) -> list[Recording]:
 def labelled(one: Recording, labels: Labels) -> Recording:
     """Return a recording with the label that a list gives it, if it does."""
     name = PurePath(one.name).parts
-    for path, emotion in labels.get(name[-1], []):
-        shared = min(len(name), len(path))  # a list may lie deeper than its recordings, too
-        if name[-shared:] == path[-shared:]:
+    for path, emotion in labels.get(PurePath(one.name).name, {}).items():
+        shared = min(len(name), len(path.parts))  # a list may lie deeper than its recordings, too
+        if name[-shared:] == path.parts[-shared:]:
             return replace(one, label=emotion)
     return one
 
@@ -199,7 +198,6 @@ def clear() -> None:
     session.sources().clear()
     hearing.forget(set())
     recording.stopped().clear()
-    many.forget_stop()
     st.session_state["round"] += 1
 
 

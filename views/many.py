@@ -40,9 +40,7 @@ NO_RAW_CSV = """<style>
 }
 </style>"""
 
-# Keys of what the session keeps.
-STOPPED = "stopped"  # which recordings are not to be gone on with, `as_heard`
-PACE = "pace"  # seconds that listening took so far, and of how many bytes
+PACE = "pace"  # key of what the session keeps: seconds that listening took, and of how many bytes
 
 Move = Callable[[int, float], None]  # the bar, to a recording by its number and the share done
 
@@ -87,12 +85,18 @@ def show_progress(recordings: list[Recording], waiting: list[Recording]) -> Move
         return None
     count, done = len(recordings), len(recordings) - len(waiting)
     with st.container(horizontal=True, vertical_alignment="center", key="progress"):
-        if st.session_state.get(STOPPED) == as_heard(recordings):
+        if all(recording.as_heard(one) in recording.stopped() for one in waiting):
             st.markdown(Text.STOPPED.format(done=done, count=count))
-            st.button(Text.GO_ON, on_click=forget_stop, icon=":material/play_arrow:", key="go_on")
+            st.button(
+                Text.GO_ON,
+                on_click=forget_stop,
+                args=(waiting,),
+                icon=":material/play_arrow:",
+                key="go_on",
+            )
             return None
         bar = st.empty()
-        st.button(Text.STOP, on_click=stop, args=(recordings,), icon=":material/stop:", key="stop")
+        st.button(Text.STOP, on_click=stop, args=(waiting,), icon=":material/stop:", key="stop")
 
     def move(number: int, share: float) -> None:
         text = Text.PROGRESS.format(number=done + number + 1, count=count)
@@ -103,19 +107,14 @@ def show_progress(recordings: list[Recording], waiting: list[Recording]) -> Move
     return move
 
 
-def as_heard(recordings: Sequence[Recording]) -> tuple[str, ...]:
-    """Return what tells recordings, heard by the chosen model for this voice, from others."""
-    return session.identity(), *(one.name for one in recordings)
-
-
-def stop(recordings: Sequence[Recording]) -> None:
+def stop(waiting: Sequence[Recording]) -> None:
     """Go no further with these recordings."""
-    st.session_state[STOPPED] = as_heard(recordings)
+    recording.stopped().update(map(recording.as_heard, waiting))
 
 
-def forget_stop() -> None:
+def forget_stop(waiting: Sequence[Recording]) -> None:
     """Go on."""
-    st.session_state.pop(STOPPED, None)
+    recording.stopped().difference_update(map(recording.as_heard, waiting))
 
 
 def time_left(size: int) -> str:
