@@ -1,15 +1,16 @@
 """The page: upload or record a voice, see and hear which emotion it carries.
 
 Start it with `make app` or `streamlit run app.py`. Sound becomes an answer in `classifier.py`; each
-view has a file in `views/`, all words are in `views/text.py`, and `charts.py` draws.
+view has a file in `views/`, all words are in `views/text.py`, `charts.py` draws, and `palette.py`
+has the colours.
 """
 
 from typing import Any
 
 import streamlit as st
 
-import charts
 import evaluation
+import palette
 from model_folder import ModelError
 from views import garbage, listen, model, session, teach
 from views.text import Page, percent, plain
@@ -20,7 +21,7 @@ WIDTH = 960  # pixels of the page's column at most
 
 def main() -> None:
     """Draw what all views share, and the view that is asked for."""
-    st.set_page_config(page_title=Page.TITLE, page_icon=charts.icon(), layout="wide")
+    st.set_page_config(page_title=Page.TITLE, page_icon=palette.icon(), layout="wide")
     pages = [
         st.Page(listen.page, title=Page.LISTEN, icon=":material/hearing:", default=True),
         st.Page(model.page, title=Page.MODEL_PAGE, icon=":material/fact_check:", url_path="model"),

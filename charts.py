@@ -1,11 +1,10 @@
-"""What the page draws, in Vega-Lite and HTML: emotions in their colours, and the sound.
+"""What the page draws in Vega-Lite: how probable emotions are, how they change, and the sound.
 
 From plain values and waveforms; the words come from the caller. Charts are written in Vega-Lite's
 own language (vega.github.io/vega-lite/docs): Altair takes longer to check them than the network
 takes to answer.
 """
 
-import html
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
@@ -14,32 +13,18 @@ import numpy as np
 import pandas as pd
 
 import features
+import palette
 from sketch import Sketch
 
 Chart = dict[str, Any]  # in Vega-Lite, with tables among its datasets
 
-# One colour per emotion, wherever it appears. Chosen so that any two of them differ by at least
-# 0.12 in OKLab for normal, protanopic, deuteranopic and tritanopic eyes (simulated after Machado,
-# Oliveira and Fernandes, 2009), and all are visible on the light and the dark page.
-COLORS = {
-    "angry": "#9c332b",
-    "calm": "#02d3f5",
-    "disgust": "#698f02",
-    "fearful": "#633ac3",
-    "happy": "#e9bb29",
-    "neutral": "#a7a49c",
-    "sad": "#0894fe",
-    "surprised": "#ae6597",
-}
-
 MAX_WINDOWS = 400  # of a course of emotion
 TIME_STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600, 1800)  # seconds between ticks
 FREQUENCIES = (250, 500, 1000, 2000, 4000, 8000)  # Hz, ticks
-TEXT_COLOR = "currentColor"  # the page's own, light or dark
 AXIS_TEXT: Chart = {  # Streamlit's is too pale on the light page
-    "labelColor": TEXT_COLOR,
+    "labelColor": palette.TEXT_COLOR,
     "labelOpacity": 0.75,
-    "titleColor": TEXT_COLOR,
+    "titleColor": palette.TEXT_COLOR,
     "titleOpacity": 0.75,
 }
 # Flush, the first name would slip towards the second, and hide it where there is little room.
@@ -49,68 +34,16 @@ EMOTION_ROW: Chart = {  # one bar per emotion, in the order of the data
     "type": "nominal",
     "sort": None,
     "title": None,
-    "axis": NAMES | {"labelFontSize": 13, "labelColor": TEXT_COLOR},
+    "axis": NAMES | {"labelFontSize": 13, "labelColor": palette.TEXT_COLOR},
 }
 EMOTION_COLOR: Chart = {"field": "color", "type": "nominal", "scale": None}
-BAR_TEXT: Chart = {"type": "text", "align": "left", "dx": 6, "fontSize": 13, "color": TEXT_COLOR}
-WAVE_COLOR = "#7b8bb5"  # readable on the light and the dark page
-ICON_HEIGHTS = (4, 9, 14, 7, 12, 16, 10, 5)
-
-
-def icon() -> str:
-    """Return the picture in the browser's tab, as SVG: a sound wave in the emotions' colours."""
-    bars = "".join(
-        f'<rect x="{4 * number}" y="{16 - height}" width="3" height="{2 * height}" fill="{color}"/>'
-        for number, (color, height) in enumerate(zip(COLORS.values(), ICON_HEIGHTS, strict=True))
-    )
-    return f'<svg viewBox="0 0 32 32">{bars}</svg>'
-
-
-def dot(emotion: str) -> str:
-    """Return a dot in the emotion's colour, as HTML."""
-    color = COLORS[emotion]
-    return (
-        '<span style="display:inline-block;width:0.65em;height:0.65em;margin-right:0.4em;'
-        f'border-radius:50%;background:{color}"></span>'
-    )
-
-
-def dot_url(emotion: str) -> str:
-    """Return such a dot as a picture for a table."""
-    color = COLORS[emotion].replace("#", "%23")
-    return (
-        "data:image/svg+xml;utf8,<svg xmlns='http://www.w3.org/2000/svg' width='24' height='24'>"
-        f"<circle cx='12' cy='12' r='6' fill='{color}'/></svg>"
-    )
-
-
-def legend(emotions: Sequence[str], notes: Mapping[str, str] = MappingProxyType({})) -> str:
-    """Return the emotions, each with its dot and what is noted about it, as HTML."""
-    names = "".join(
-        f'<span style="white-space:nowrap">{dot(emotion)}{emotion} '
-        f'<span style="opacity:0.7">{html.escape(notes.get(emotion, ""))}</span></span>'
-        for emotion in emotions
-    )
-    return f'<div style="display:flex;flex-wrap:wrap;gap:0.4rem 1.4rem">{names}</div>'
-
-
-def verdict(name: str, answer: str, details: str, emotion: str | None) -> str:
-    """Return the name of a recording, the answer with the emotion's dot, and details, as HTML."""
-    title = html.escape(answer) if emotion is None else dot(emotion) + html.escape(answer)
-    return (
-        f'<div style="opacity:0.7;overflow-wrap:anywhere">{html.escape(name)}</div>'
-        f'<h2 style="margin:0;padding:0.25rem 0" data-testid="emotion">{title}</h2>'
-        f'<div data-testid="confidence">{html.escape(details)}</div>'
-    )
-
-
-def aside(title: str, answer: str, details: str, emotion: str | None) -> str:
-    """Return an answer that stands beside that of `verdict`, smaller, as HTML."""
-    mark = dot(emotion) if emotion else ""
-    words = f"{mark}<b>{html.escape(answer)}</b>"
-    if details:
-        words = f"{words} · {html.escape(details)}"
-    return f'<div data-testid="aside">{html.escape(title)}<br>{words}</div>'
+BAR_TEXT: Chart = {
+    "type": "text",
+    "align": "left",
+    "dx": 6,
+    "fontSize": 13,
+    "color": palette.TEXT_COLOR,
+}
 
 
 def probability_chart(
@@ -133,7 +66,7 @@ def probability_chart(
             "other": others.get(emotion),
             "end": max(probabilities[emotion], others.get(emotion, 0.0)),
             "value": texts[emotion],
-            "color": COLORS[emotion],
+            "color": palette.COLORS[emotion],
         }
         for emotion in emotions
     ]
@@ -157,7 +90,7 @@ def probability_chart(
                 "encoding": {"x": share | {"field": "end"}, "text": {"field": "value"}},
             },
             {
-                "mark": {"type": "tick", "thickness": 2, "size": 22, "color": TEXT_COLOR},
+                "mark": {"type": "tick", "thickness": 2, "size": 22, "color": palette.TEXT_COLOR},
                 "encoding": {"x": share | {"field": "other"}},
             },
         ],
@@ -203,7 +136,7 @@ def confusion_chart(
         },
         "layer": [
             {
-                "mark": {"type": "rect", "color": WAVE_COLOR},
+                "mark": {"type": "rect", "color": palette.WAVE_COLOR},
                 "encoding": {
                     "opacity": {
                         "field": "share",
@@ -214,7 +147,7 @@ def confusion_chart(
                 },
             },
             {
-                "mark": {"type": "text", "color": TEXT_COLOR, "fontSize": 12},
+                "mark": {"type": "text", "color": palette.TEXT_COLOR, "fontSize": 12},
                 "encoding": {"text": {"field": "text"}},
             },
         ],
@@ -239,8 +172,8 @@ def sound_chart(
         "height": 110,
         "mark": {
             "type": "area",
-            "color": WAVE_COLOR,
-            "stroke": WAVE_COLOR,
+            "color": palette.WAVE_COLOR,
+            "stroke": palette.WAVE_COLOR,
             "strokeWidth": 0.5,
         },
         "encoding": {
@@ -352,7 +285,7 @@ def course_chart(
                         "type": "nominal",
                         "scale": {
                             "domain": list(emotions),
-                            "range": [COLORS[emotion] for emotion in emotions],
+                            "range": [palette.COLORS[emotion] for emotion in emotions],
                         },
                         "legend": None,
                     },

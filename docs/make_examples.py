@@ -30,9 +30,9 @@ ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
 import audio  # noqa: E402
-import charts  # noqa: E402
 import corpora  # noqa: E402
 import my_recordings  # noqa: E402
+import palette  # noqa: E402
 from views import examples, text  # noqa: E402
 
 PICTURES = ROOT / "docs" / "images"
@@ -230,11 +230,11 @@ def picture(
 
 def with_palette(shot: Image.Image) -> Image.Image:
     """Return a picture in 256 colours, a third as large: those of the emotions, and its own."""
-    emotions = [part for color in charts.COLORS.values() for part in bytes.fromhex(color[1:])]
-    own = shot.quantize(256 - len(charts.COLORS)).getpalette() or []
-    palette = Image.new("P", (1, 1))
-    palette.putpalette(emotions + own)
-    return shot.quantize(palette=palette, dither=Image.Dither.NONE)
+    emotions = [part for color in palette.COLORS.values() for part in bytes.fromhex(color[1:])]
+    own = shot.quantize(256 - len(palette.COLORS)).getpalette() or []
+    picture = Image.new("P", (1, 1))
+    picture.putpalette(emotions + own)
+    return shot.quantize(palette=picture, dither=Image.Dither.NONE)
 
 
 if __name__ == "__main__":

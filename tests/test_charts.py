@@ -13,6 +13,7 @@ from PIL import Image
 
 import charts
 import features
+import palette
 from audio import SAMPLE_RATE
 from corpora import EMOTIONS
 from sketch import MAX_COLUMNS, PIECE_SAMPLES, Sketch, Sketcher
@@ -27,11 +28,11 @@ def test_the_most_probable_emotion_is_on_top():
         ("calm", "a little"),
         ("angry", "hardly"),
     ]
-    assert rows[0]["color"] == charts.COLORS["sad"]
+    assert rows[0]["color"] == palette.COLORS["sad"]
 
 
 def test_names_and_words_are_no_html():
-    text = charts.verdict("<b>", "<b>", "<b>", None)
+    text = palette.verdict("<b>", "<b>", "<b>", None)
     assert "<b>" not in text
     assert text.count("&lt;b&gt;") == 3
 
@@ -152,8 +153,8 @@ def test_a_recording_of_pauses_has_a_course_too():
 
 
 def test_the_emotions_have_colours_that_colour_blind_people_tell_apart():
-    assert set(charts.COLORS) == set(EMOTIONS)
-    colors = linear_light(list(charts.COLORS.values()))
+    assert set(palette.COLORS) == set(EMOTIONS)
+    colors = linear_light(list(palette.COLORS.values()))
     for simulation in DICHROMACY:
         seen = oklab(np.clip(colors @ np.array(simulation).T, 0, 1))
         distances = [np.linalg.norm(a - b) for a, b in itertools.combinations(seen, 2)]
@@ -162,7 +163,7 @@ def test_the_emotions_have_colours_that_colour_blind_people_tell_apart():
 
 @pytest.mark.parametrize("page", ["#ffffff", "#171614"])
 def test_the_colours_are_visible_on_the_light_and_the_dark_page(page):
-    luminance = linear_light([page, *charts.COLORS.values()]) @ [0.2126, 0.7152, 0.0722] + 0.05
+    luminance = linear_light([page, *palette.COLORS.values()]) @ [0.2126, 0.7152, 0.0722] + 0.05
     ratios = luminance[1:] / luminance[0]
     assert np.maximum(ratios, 1 / ratios).min() > 1.75
 

@@ -11,6 +11,7 @@ import pandas as pd
 import streamlit as st
 
 import charts
+import palette
 from classifier import EmotionClassifier, Prediction, Segment, settle_pauses
 from views import playing
 from views.session import Recording
@@ -91,7 +92,9 @@ def choose(recording: Recording, found: Sequence[Stretch]) -> Stretch | None:
                 Text.START: [on_clock(stretch.start) for stretch in found],
                 Text.END: [on_clock(stretch.end) for stretch in found],
                 Text.DOT: [
-                    charts.dot_url(stretch.prediction.emotion) if stretch.prediction.emotion else ""
+                    palette.dot_url(stretch.prediction.emotion)
+                    if stretch.prediction.emotion
+                    else ""
                     for stretch in found
                 ],
                 Text.EMOTION: [words(stretch.prediction) for stretch in found],

@@ -11,10 +11,10 @@ import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 import audio
-import charts
 import corpora
 import inputs
 import limits
+import palette
 from classifier import MAX_WHOLE_SECONDS
 from views import examples, hearing, many, microphone, recording, session, voice
 from views.session import Recording
@@ -217,4 +217,4 @@ def show_promises(labels: tuple[str, ...]) -> None:
                 st.markdown(f"**{promise}**")
                 st.caption(meaning)
         st.markdown(f"**{Text.EMOTIONS}**")
-        st.html(charts.legend(labels))
+        st.html(palette.legend(labels))

@@ -16,6 +16,7 @@ import streamlit as st
 
 import charts
 import corpora
+import palette
 import results
 from inputs import Input
 from views import hearing, recording, report, session
@@ -255,7 +256,7 @@ def row(file: Input, said: Answer) -> dict[str, str | float | None]:
     if isinstance(said, str):
         dot, emotion, confidence, note = "", Page.UNREADABLE, None, said
     else:
-        dot = charts.dot_url(said.emotion) if said.emotion else ""
+        dot = palette.dot_url(said.emotion) if said.emotion else ""
         confidence = 100 * said.confidence if said.emotion else None
         emotion, note = brief(said), said.warning
     return {
@@ -302,7 +303,7 @@ def encode(judged: Sequence[Judged], emotions: Sequence[str], ending: str) -> by
 def distribution_chart(counts: dict[str, tuple[int, int]]) -> charts.Chart:
     """Return one bar per emotion: how many answers are sure and, paler, how many are not."""
     rows = [
-        {"emotion": name, "sure": sure, "all": sure + unsure, "color": charts.COLORS[name]}
+        {"emotion": name, "sure": sure, "all": sure + unsure, "color": palette.COLORS[name]}
         for name, (sure, unsure) in counts.items()
     ]
     most = max(map(sum, counts.values()))

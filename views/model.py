@@ -16,6 +16,7 @@ import streamlit as st
 import charts
 import classifier
 import evaluation
+import palette
 import windows
 from model_folder import MANIFEST
 from views import examples, session
@@ -275,17 +276,17 @@ def interval_chart(records: list[Record]) -> alt.LayerChart:
         yOffset=alt.YOffset("protocol", sort=order),
         tooltip=["test", "protocol", percent_tip("uar"), percent_tip("low"), percent_tip("high")],
     )
-    lines = base.mark_rule(color=charts.WAVE_COLOR, strokeWidth=2).encode(
+    lines = base.mark_rule(color=palette.WAVE_COLOR, strokeWidth=2).encode(
         x=alt.X("low", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format="%"), title=None),
         x2="high",
     )
-    points = base.mark_point(color=charts.WAVE_COLOR, filled=True, size=90, opacity=1).encode(
+    points = base.mark_point(color=palette.WAVE_COLOR, filled=True, size=90, opacity=1).encode(
         x="uar",
         shape=alt.Shape(
             "protocol",
             scale=alt.Scale(domain=order, range=["circle", "diamond", "square"][: len(order)]),
             legend=alt.Legend(
-                title=None, orient="top", direction="vertical", labelColor=charts.TEXT_COLOR
+                title=None, orient="top", direction="vertical", labelColor=palette.TEXT_COLOR
             ),
         ),
     )
@@ -302,7 +303,7 @@ def f1_chart(scores: dict[str, float], other: dict[str, float]) -> alt.LayerChar
             "emotion": emotions,
             "f1": [scores[emotion] for emotion in emotions],
             "other": [other.get(emotion) for emotion in emotions],
-            "color": [charts.COLORS[emotion] for emotion in emotions],
+            "color": [palette.COLORS[emotion] for emotion in emotions],
         }
     )
     base = alt.Chart(table).encode(
@@ -313,7 +314,7 @@ def f1_chart(scores: dict[str, float], other: dict[str, float]) -> alt.LayerChar
     bars = base.mark_bar(height=16, cornerRadiusEnd=3).encode(
         x=x, color=alt.Color("color", scale=None)
     )
-    lines = base.mark_tick(color=charts.TEXT_COLOR, thickness=2, size=22).encode(x="other")
+    lines = base.mark_tick(color=palette.TEXT_COLOR, thickness=2, size=22).encode(x="other")
     return (bars + lines).properties(height=28 * len(table) + 30).configure_axis(**charts.AXIS_TEXT)
 
 
@@ -323,15 +324,15 @@ def reliability_chart(curve: list[dict[str, float]]) -> alt.LayerChart:
     scale = alt.Scale(domain=[0, 1])
     ideal = (
         alt.Chart(pd.DataFrame({"confidence": [0, 1], "accuracy": [0, 1]}))
-        .mark_line(color=charts.TEXT_COLOR, opacity=0.5, strokeDash=[5, 4])
+        .mark_line(color=palette.TEXT_COLOR, opacity=0.5, strokeDash=[5, 4])
         .encode(x="confidence", y="accuracy")
     )
     base = alt.Chart(pd.DataFrame(curve)).encode(
         x=alt.X("confidence", scale=scale, axis=axis, title=Text.SAYS),
         y=alt.Y("accuracy", scale=scale, axis=axis, title=Text.RIGHT),
     )
-    line = base.mark_line(color=charts.WAVE_COLOR, opacity=0.4)
-    points = base.mark_circle(color=charts.WAVE_COLOR, opacity=1).encode(
+    line = base.mark_line(color=palette.WAVE_COLOR, opacity=0.4)
+    points = base.mark_circle(color=palette.WAVE_COLOR, opacity=1).encode(
         size=alt.Size("clips", scale=alt.Scale(range=[15, 260]), legend=None),
         tooltip=["clips", percent_tip("confidence"), percent_tip("accuracy")],
     )
@@ -343,7 +344,7 @@ def voices_chart(shares: dict[str, float]) -> alt.Chart:
     table = pd.DataFrame({"voice": list(shares), "right": list(shares.values())})
     return (
         alt.Chart(table)
-        .mark_tick(color=charts.WAVE_COLOR, thickness=2, size=40, opacity=0.7)
+        .mark_tick(color=palette.WAVE_COLOR, thickness=2, size=40, opacity=0.7)
         .encode(
             x=alt.X("right", scale=alt.Scale(domain=[0, 1]), title=None, axis=alt.Axis(format="%")),
             tooltip=["voice", percent_tip("right")],

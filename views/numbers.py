@@ -12,6 +12,7 @@ import audio
 import charts
 import explain
 import features
+import palette
 from classifier import MAX_WHOLE_SECONDS, EmotionClassifier, Prediction
 from views import session
 from views.text import Numbers as Text
@@ -194,7 +195,7 @@ def show_group(prediction: Prediction, clip: np.ndarray, averages: dict[str, np.
     others = Text.GROUP_ALT_OTHERS.format(emotions=", ".join(chosen)) if chosen else ""
     shown = {emotion: averages[emotion] for emotion in chosen}
     if chosen:
-        st.html(charts.legend(chosen))
+        st.html(palette.legend(chosen))
     st.altair_chart(
         group_chart(number, clip, shown), alt=Text.GROUP_ALT.format(group=name, others=others)
     )
@@ -224,7 +225,7 @@ def moments_chart(
     peak = max(found.wave.high.max(), -found.wave.low.min()) or 1.0
     wave = (
         alt.Chart(found.wave.assign(time=found.wave.time + start))
-        .mark_area(color=charts.WAVE_COLOR, stroke=charts.WAVE_COLOR, strokeWidth=0.5)
+        .mark_area(color=palette.WAVE_COLOR, stroke=palette.WAVE_COLOR, strokeWidth=0.5)
         .encode(
             y=alt.Y("low:Q", scale=alt.Scale(domain=[-peak, peak]), title=Text.AMPLITUDE),
             y2="high:Q",
@@ -242,12 +243,12 @@ def moments_chart(
     heights = alt.Scale(domain=[1.08 * low, 1.08 * high])
     hills = (
         alt.Chart(curve)
-        .mark_area(color=charts.COLORS[emotion], interpolate="monotone")
+        .mark_area(color=palette.COLORS[emotion], interpolate="monotone")
         .encode(y=alt.Y("for:Q", scale=heights, title=Text.FALL))
     )
     valleys = (
         alt.Chart(curve)
-        .mark_area(color=charts.WAVE_COLOR, interpolate="monotone")
+        .mark_area(color=palette.WAVE_COLOR, interpolate="monotone")
         .encode(y=alt.Y("against:Q", scale=heights))
     )
     marked = [] if band is None else [band]
@@ -257,7 +258,7 @@ def moments_chart(
                 {"time": start + occlusion.starts[marked], "end": start + occlusion.ends[marked]}
             )
         )
-        .mark_rect(color=charts.COLORS[emotion], opacity=0.25)
+        .mark_rect(color=palette.COLORS[emotion], opacity=0.25)
         .encode(x2="end:Q")
     )
     rows = []
@@ -295,13 +296,13 @@ def distance_chart(distances: np.ndarray, labels: tuple[str, ...]) -> alt.LayerC
         tooltip=["group", "emotion", alt.Tooltip("deviations", format=".2f")],
     )
     shades = alt.Scale(domain=[1, 2], range=[NEAREST, 0], clamp=True)
-    squares = base.mark_rect(color=charts.WAVE_COLOR).encode(
+    squares = base.mark_rect(color=palette.WAVE_COLOR).encode(
         opacity=alt.Opacity("times", scale=shades, legend=None)
     )
-    frames = base.mark_rect(filled=False, stroke=charts.TEXT_COLOR, strokeWidth=2).transform_filter(
-        "datum.nearest"
-    )
-    texts = base.mark_text(color=charts.TEXT_COLOR, fontSize=12).encode(
+    frames = base.mark_rect(
+        filled=False, stroke=palette.TEXT_COLOR, strokeWidth=2
+    ).transform_filter("datum.nearest")
+    texts = base.mark_text(color=palette.TEXT_COLOR, fontSize=12).encode(
         text=alt.Text("times", format=".1f")
     )
     return (
@@ -316,8 +317,8 @@ def group_chart(number: int, clip: np.ndarray, others: dict[str, np.ndarray]) ->
     group = features.FEATURE_GROUPS[number]
     size = group.stop - group.start
     names = {12: Text.NOTES, 4: Text.LAST_FOUR}.get(size)
-    lines = [(Text.CLIP, clip, charts.TEXT_COLOR, 3.0)]
-    lines += [(emotion, values, charts.COLORS[emotion], 2.0) for emotion, values in others.items()]
+    lines = [(Text.CLIP, clip, palette.TEXT_COLOR, 3.0)]
+    lines += [(emotion, values, palette.COLORS[emotion], 2.0) for emotion, values in others.items()]
     rows = pd.concat(
         pd.DataFrame(
             {
@@ -346,7 +347,7 @@ def group_chart(number: int, clip: np.ndarray, others: dict[str, np.ndarray]) ->
     points = base.mark_circle(size=40 if names else 12)
     zero = (
         alt.Chart(pd.DataFrame({"value": [0]}))
-        .mark_rule(color=charts.TEXT_COLOR, opacity=0.4)
+        .mark_rule(color=palette.TEXT_COLOR, opacity=0.4)
         .encode(y="value:Q")
     )
     return (zero + drawn + points).properties(height=220).configure_axis(**charts.AXIS_TEXT)

@@ -6,6 +6,7 @@ import streamlit as st
 
 import audio
 import charts
+import palette
 import results
 import windows
 from classifier import EmotionClassifier, Prediction, Segment, settle_pauses
@@ -112,9 +113,9 @@ def show_answer(recording: Recording, said: Prediction, stretches: Sequence[Stre
             name = f"{name} · {Text.LABELLED.format(emotion=recording.label)}"
         words = headline(said, mixed=course.is_mixed(said, stretches))
         sure = details(said, average=bool(stretches))
-        st.html(charts.verdict(name, words, sure, said.emotion))
+        st.html(palette.verdict(name, words, sure, said.emotion))
         if other:
-            st.html(charts.aside(title, headline(other), details(other), other.emotion))
+            st.html(palette.aside(title, headline(other), details(other), other.emotion))
         playing.show(recording, alt=Text.PLAYER)
         if said.warning:
             st.warning(plain(sentence(said.warning)), icon=":material/warning:")
@@ -184,7 +185,7 @@ def show_course(
         st.vega_lite_chart(
             chart, width="stretch", alt=Course.ALT.format(seconds=seconds, values=values)
         )
-        st.html(charts.legend(classifier.labels, course.totals(stretches)))
+        st.html(palette.legend(classifier.labels, course.totals(stretches)))
         st.caption(Course.HINT.format(window=windows.WINDOW_SECONDS))
     chosen = course.choose(recording, stretches)
     if chosen:

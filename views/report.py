@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 import charts
+import palette
 import results
 from classifier import Prediction
 from corpora import EMOTIONS
@@ -134,8 +135,8 @@ def _render(title: str, manifest: Mapping[str, Any], **parts: Any) -> str:
         about=about,
         ethics=Page.ETHICS,
         text=Text,
-        colors=charts.COLORS,
-        wave_color=charts.WAVE_COLOR,
+        colors=palette.COLORS,
+        wave_color=palette.WAVE_COLOR,
         emotions=manifest["labels"],
         **parts,
     )

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import pandas as pd
 import streamlit as st
 
-import charts
 import corpora
 import my_recordings
+import palette
 from audio import AudioError
 from my_recordings import Kept, NotKeptError
 from views import training
@@ -104,7 +104,7 @@ def show_kept(kept: Sequence[Kept]) -> None:
     emotions, voices = Counter(clip.emotion for clip in kept), Counter(clip.voice for clip in kept)
     style = "display:inline-block;margin-right:1.4rem"
     counts = (
-        f'<span style="{style}">{charts.dot(emotion)}{emotion} {number}</span>'
+        f'<span style="{style}">{palette.dot(emotion)}{emotion} {number}</span>'
         for emotion, number in emotions.most_common()
     )
     st.html("".join(counts))

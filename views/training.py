@@ -15,6 +15,7 @@ import charts
 import corpora
 import evaluation
 import my_recordings
+import palette
 import retraining
 from audio import AudioError
 from classifier import EmotionClassifier, ModelError
@@ -94,7 +95,7 @@ def show_curve(training: Training) -> None:
     curve = lines.groupby("epoch", as_index=False).loss.mean()
     chart = (
         alt.Chart(curve)
-        .mark_line(color=charts.WAVE_COLOR, point={"color": charts.WAVE_COLOR})
+        .mark_line(color=palette.WAVE_COLOR, point={"color": palette.WAVE_COLOR})
         .encode(
             x=alt.X(
                 "epoch",
