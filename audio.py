@@ -168,9 +168,14 @@ def printable(name: object) -> str:
 
 
 def _open(source: str | os.PathLike | bytes | BinaryIO) -> AbstractContextManager[BinaryIO]:
-    if isinstance(source, bytes):
+    if isinstance(source, bytes | bytearray | memoryview):
         return io.BytesIO(source)
     if not isinstance(source, str | os.PathLike):
+        if not hasattr(source, "seekable"):
+            raise AudioError(
+                f"is of type {type(source).__name__}, expected a path, the bytes of a file or a "
+                "binary file object; a waveform is for EmotionClassifier.classify_waveform"
+            )
         return contextlib.nullcontext(source)  # whoever opened it closes it
     try:
         mode = os.stat(source).st_mode

@@ -37,6 +37,9 @@ SHORT_SECONDS = 0.5
 #: A calibrated probability under one half: the answer is more likely wrong than right.
 UNCERTAIN_BELOW = 0.5
 
+#: Of two emotions, one always has a half; an answer is to be so many times as likely as a guess.
+BETTER_THAN_GUESSED = 1.5
+
 SILENT = "no voice found: the recording is silent"
 PAUSE = "no voice found: a pause beside the loudest sound"
 NO_VOICE = "no voice found: nobody is heard to speak or sing"
@@ -377,10 +380,11 @@ class EmotionClassifier:
     ) -> Prediction:
         best = int(np.argmax(probabilities))
         confidence = float(probabilities[best])
+        enough = max(UNCERTAIN_BELOW, BETTER_THAN_GUESSED / len(self.labels))
         return Prediction(
             emotion=self.labels[best],
             confidence=confidence,
-            uncertain=uncertain or confidence < UNCERTAIN_BELOW,
+            uncertain=uncertain or confidence < enough,
             probabilities=dict(zip(self.labels, map(float, probabilities), strict=True)),
             warning=warning,
         )

@@ -150,7 +150,9 @@ def parse_folders(path: AnyPath) -> str | None:
     emotions = {emotion for part in PurePath(path).parts[:-1] if (emotion := parse_emotion(part))}
     if len(emotions) > 1:
         found = " and ".join(sorted(emotions))
-        raise CorpusError(f"{path} lies in folders of {found}: one is expected; rename a folder")
+        raise CorpusError(
+            f"{printable(path)} lies in folders of {found}: one is expected; rename a folder"
+        )
     return emotions.pop() if emotions else None
 
 
@@ -245,7 +247,7 @@ def _read_rows(text: TextIO) -> Iterator[tuple[int, list[str]]]:
 
 def _short(found: object) -> str:
     """Return what a message quotes, cut where it is no line any more."""
-    text = str(found)
+    text = printable(found)
     return text if len(text) <= MAX_QUOTED else f"{text[:MAX_QUOTED]}…"
 
 
@@ -278,7 +280,8 @@ def scan(*sources: AnyPath) -> "pd.DataFrame":
         elif source.is_file() and source.suffix.lower() == ".csv":
             clips += _scan_list(source)
         else:
-            raise CorpusError(f"{source}: no such folder; a folder or a .csv list is expected")
+            found = "is a file" if source.exists() else "does not exist"
+            raise CorpusError(f"{source} {found}; a folder or a .csv list is expected")
     usable = _drop_faulty(sorted(set(_name_speakers(clips))))
     if not usable:
         raise CorpusError("no usable clip is left: the warnings say what is wrong with each")
@@ -317,13 +320,15 @@ def _scan_folder(folder: Path) -> Found:
     root = Path(os.path.abspath(folder))
     if parse_emotion(root.name):  # the folder of a single emotion was given
         root = root.parent
-    clips, others = [], dict[str, list[Path]]()
+    clips, others, inner = [], dict[str, list[Path]](), dict[str, set[str]]()
     for path in _audio_files(folder):
         relative = Path(os.path.abspath(path)).relative_to(root)
         clip = _read_name(root.name / relative)
         if clip is None and (emotion := parse_folders(relative)):
             people = [name for name in relative.parts[:-1] if not parse_emotion(name)]
             clip = Clip(emotion, "".join(people[:1]).lower(), root.name, "speech")
+            if people:
+                inner.setdefault(people[0], set()).update(people[1:2])
         if clip and clip.emotion in EMOTIONS:
             clips.append((str(path), clip))
         else:
@@ -335,6 +340,13 @@ def _scan_folder(folder: Path) -> Found:
         raise CorpusError(f"{folder} holds {holds}; names expected are {_EXAMPLES}")
     for line in found:
         LOG.warning("%s: left out %s", folder, printable(line))
+    for person, below in inner.items():
+        if len(below) > 1:
+            LOG.warning(
+                "%s counts as one speaker; if it holds several (%s), give it by itself",
+                printable(str(folder / person)),
+                printable(", ".join(sorted(below)[:3])),
+            )
     return clips
 
 
@@ -388,9 +400,10 @@ def _drop_copies(clips: Found, identity: Callable[[str], str]) -> Found:
         else:
             del groups[sound]
             for path, _ in group:
-                LOG.warning("%s left out: the same sound is labelled %s", path, labels)
+                place = printable(path)
+                LOG.warning("%s left out: the same sound is labelled %s", place, labels)
     if copies:
-        LOG.warning("copies left out: %d, such as %s", len(copies), copies[0])
+        LOG.warning("copies left out: %d, such as %s", len(copies), printable(copies[0]))
     return [group[0] for group in groups.values()]
 
 

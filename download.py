@@ -79,7 +79,7 @@ def _check_space(folder: Path, archives: list[Archive]) -> None:
     if free < needed:
         raise DownloadError(
             f"the disk of {folder} has {free / 1e9:.1f} GB left, RAVDESS needs "
-            f"{needed / 1e9:.1f} GB: make room or choose another folder"
+            f"{needed / 1e9:.1f} GB: make room, or put a link to a larger disk in its place"
         )
 
 

@@ -31,6 +31,8 @@ def whole(file: Path) -> Iterator[Path]:
     try:
         with named(file):
             yield part
+            with part.open("rb+") as stream:  # or a power cut would leave the name without content
+                os.fsync(stream.fileno())
             os.replace(part, file)
     finally:
         part.unlink(missing_ok=True)

@@ -55,7 +55,8 @@ class Input(NamedTuple):
         file: absolute path or address of the sound, or path of the archive that holds it.
         member: position in the archive, None for a file of its own.
         label: the true emotion, '' where it is not known.
-        corpus: the corpus whose naming the file follows ('RAVDESS'), '' if none.
+        corpus: the corpus whose naming the file follows ('RAVDESS'), otherwise the folder or list
+            that it was found in, as `corpora.scan` would call it, '' if in none.
         error: why there is nothing to read, '' if there is.
     """
 
@@ -159,18 +160,25 @@ def unpack(
         yield sound, content
 
 
-def _sound(path: str, *, label: str = "") -> Input:
+def _sound(path: str, *, label: str = "", source: str = "") -> Input:
     """A file that was named by the user. Only its own folder can tell its emotion."""
     place = os.path.abspath(path)
-    return _input(path, place, os.path.join(*PurePath(place).parts[-2:]), label=label)
+    relative = os.path.join(*PurePath(place).parts[-2:])
+    return _input(path, place, relative, label=label, source=source)
 
 
-def _input(path: str, place: str, relative: str, *, label: str = "") -> Input:
-    """What is known of a file, by its path, its absolute path, and that below what was given."""
+def _input(path: str, place: str, relative: str, *, label: str = "", source: str = "") -> Input:
+    """What is known of a file.
+
+    Args:
+        path, place, relative: its path, its absolute path, and that below what was given.
+        label: its emotion, where more than these tell it.
+        source: the name of the folder or list that it was found in.
+    """
     clip = corpora.parse_name(place)
     label = label or (clip.emotion if clip else _folder_label(relative))
     file = path if is_address(path) else place
-    return Input(_tabular(path), file, label=label, corpus=clip.corpus if clip else "")
+    return Input(_tabular(path), file, label=label, corpus=clip.corpus if clip else source)
 
 
 def _from_folder(folder: str) -> Iterator[Input]:
@@ -191,7 +199,12 @@ def _from_folder(folder: str) -> Iterator[Input]:
         for name in sorted(names):
             if _ending(name) in EXTENSIONS and not name.startswith("."):
                 empty = False
-                yield _input(os.path.join(parent, name), f"{place}/{name}", f"{relative}/{name}")
+                yield _input(
+                    os.path.join(parent, name),
+                    f"{place}/{name}",
+                    f"{relative}/{name}",
+                    source=os.path.basename(root),
+                )
     for error in unreadable:
         reason = f"the folder cannot be searched ({error.strerror}); check its permissions"
         yield Input(_tabular(str(error.filename)), "", error=reason)
@@ -232,12 +245,17 @@ def _file_system(url: str) -> Iterator[tuple[Any, str]]:
     try:
         import fsspec
 
-        yield fsspec.core.url_to_fs(url)
+        scheme, _, rest = url.partition("://")
+        yield fsspec.core.url_to_fs(f"{scheme.lower()}://{rest}")
     except ImportError as error:
         raise AudioError(
             f"needs a package that is not installed ({error}): pip install it"
         ) from None
-    except FileNotFoundError:
+    except FileNotFoundError as error:
+        # fsspec says so of a server that nobody can reach, too.
+        if isinstance(error.__cause__, OSError):
+            found = f"cannot be reached ({error.__cause__})"
+            raise AudioError(f"{found}; check the address and the network") from None
         raise AudioError("does not exist, expected a sound file; check the address") from None
     except Exception as error:  # every file system has errors of its own
         found = f"{type(error).__name__}: {error}"
@@ -266,7 +284,7 @@ def _download(url: str) -> bytes:
 def _from_list(file: str) -> Iterator[Input]:
     try:
         for path, emotion, _ in corpora.read_list(file, labelled=False):
-            yield _sound(str(path), label=emotion)
+            yield _sound(str(path), label=emotion, source=PurePath(file).stem)
     except corpora.CorpusError as error:
         yield Input(_tabular(file), "", error=str(error).removeprefix(file).lstrip(", "))
 

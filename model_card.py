@@ -81,10 +81,12 @@ def write(folder: Path, manifest: dict[str, Any], *, ablation: str = "") -> None
         manifest: of the model.
         ablation: Markdown table of what other recipes were worth, for a shipped model.
     """
-    figures = {}  # and what they show, for who can't see them
+    figures = dict[str, str]()  # and what they show, for who can't see them
     for record in manifest["metrics"]:
         shown = f"{PROTOCOL_WORDS[record['protocol']]}, {record['test']}"
         asked = re.sub(r"[\W_]+", "-", f"{record['protocol']} {record['test']}".lower())
+        if f"confusion-{asked}.png" in figures:  # of corpora whose names differ in a hyphen
+            asked = f"{asked}-{len(figures)}"
         name = f"confusion-{asked}.png"
         figures[name] = f"Confusion matrix: {shown}"
         matrix = np.array(record["confusion_matrix"])

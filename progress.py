@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,8 +25,12 @@ class Progress:
             return
         line = json.dumps({"time": round(time.time(), 1), **what})
         # A full disk is told by those whose files matter.
-        with contextlib.suppress(OSError), self.file.open("a", encoding="utf-8") as lines:
-            lines.write(f"{line}\n")
+        with contextlib.suppress(OSError), self.file.open("ab+") as lines:
+            if lines.tell():
+                lines.seek(-1, os.SEEK_END)
+                if lines.read() != b"\n":  # a process was killed in its line
+                    line = f"\n{line}"
+            lines.write(f"{line}\n".encode())
 
 
 UNWATCHED = Progress(None)

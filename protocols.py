@@ -11,6 +11,7 @@ training speakers), and nothing is fitted, stopped or chosen on test clips. Each
 ensemble draws its own, so that together they learn from nearly every clip that is not tested.
 """
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -87,8 +88,9 @@ def splits(
             )
         tests = [(name, np.flatnonzero(table.corpus == name)) for name in names]
         for name, test in tests:
-            others = set(table.emotion[table.corpus != name])
-            shared = others & set(table.emotion.iloc[test])
+            voices = table.speaker.iloc[test]
+            others = table.emotion[(table.corpus != name) & ~table.speaker.isin(voices)]
+            shared = set(others) & set(table.emotion.iloc[test])
             if len(shared) < 2:
                 raise ProtocolError(
                     f"{name} has {' and '.join(shared) or 'no emotion'} in common with the other "
@@ -146,13 +148,17 @@ def carve_validation(
 def carve_final(table: pd.DataFrame, *, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Divide all clips into those that a model is trained on and those for its temperature.
 
-    By speaker, unless there is but one.
+    By speaker, unless there is but one, or an emotion that only those set aside have.
 
     Raises:
         ProtocolError: too few clips to set some aside.
     """
-    by_speaker = table.speaker.nunique() > 1
-    return carve_validation(table, np.arange(len(table)), by_speaker=by_speaker, seed=seed)
+    rows = np.arange(len(table))
+    if table.speaker.nunique() > 1:
+        train, validation = carve_validation(table, rows, by_speaker=True, seed=seed)
+        if set(table.emotion.iloc[train]) == set(table.emotion):
+            return train, validation
+    return carve_validation(table, rows, by_speaker=False, seed=seed)
 
 
 def check_split(table: pd.DataFrame, split: Split, *, by_speaker: bool) -> None:
@@ -183,7 +189,8 @@ def _draw_random(table: pd.DataFrame, rows: np.ndarray, share: float, seed: int)
     except ValueError:
         raise ProtocolError(
             f"Found {len(rows)} clips of {emotions.nunique()} emotions: too few to set "
-            f"{share:.0%} aside with every emotion on both sides. Add recordings."
+            f"{share:.0%} aside with every emotion on both sides. Expected are more than "
+            f"{(emotions.nunique() - 1) / share:.0f}, and 2 of each emotion. Add recordings."
         ) from None
     return np.sort(drawn)
 
@@ -198,8 +205,10 @@ def _speaker_tests(table: pd.DataFrame, folds: int) -> list[tuple[str, np.ndarra
             f"The speaker protocol with {folds} folds needs at least {needed} speakers, found "
             f"{found}. Add recordings of other people{other}, or --evaluate random."
         )
-    fold = table.speaker.map(_fixed_folds(folds)).fillna(-1).to_numpy(int)
-    if len(np.unique(fold[fold >= 0])) < 2:  # a few of the actors: their folds are of no use
+    fold = table.speaker.map(_fixed_folds(folds)).fillna(-1).to_numpy(int, copy=True)
+    fixed = fold >= 0
+    voices = table.speaker[fixed].groupby(fold[fixed]).nunique()
+    if voices.sum() - voices.max() < 2:  # a few of the actors: their folds leave nobody to learn
         fold[:] = -1
     rest = np.flatnonzero(fold < 0)
     if len(rest):
@@ -237,10 +246,11 @@ def _draw_folds(table: pd.DataFrame, folds: int) -> np.ndarray:
     fold = np.empty(len(table), int)
     kfold = StratifiedGroupKFold(folds, shuffle=True, random_state=0)
     try:
-        for number, (_, test) in enumerate(
-            kfold.split(table.path, table.emotion, groups=table.speaker)
-        ):
-            fold[test] = number
+        with warnings.catch_warnings():  # of emotions that are not in every fold
+            warnings.simplefilter("ignore", UserWarning)
+            tests = kfold.split(table.path, table.emotion, groups=table.speaker)
+            for number, (_, test) in enumerate(tests):
+                fold[test] = number
     except ValueError:
         raise ProtocolError(
             f"Found at most {table.emotion.value_counts().iloc[0]} clips of one emotion: too few "

@@ -180,9 +180,9 @@ class Summary:
         rows: more than files where there are segments.
         failed: rows with an error.
         unheard: rows without error and emotion: too short, silent, or without a voice.
-        uncertain: rows that are, the unheard ones included.
+        uncertain: rows with an emotion that is.
         labelled: files with a known emotion.
-        corpora: of the labelled files.
+        corpora: of the files with both, a known emotion and an answer.
         said: rows with label and emotion, by these two.
     """
 
@@ -199,19 +199,21 @@ class Summary:
     def add(self, file: Input, rows: Iterable[Row]) -> None:
         """Count a file and its rows."""
         self.files += 1
-        if file.label:
-            self.labelled += 1
-            self.corpora[file.corpus] += 1
+        self.labelled += bool(file.label)
+        answers = 0
         for row in rows:
             self.segments |= "start" in row
             if row["error"]:
                 self.failed += 1
-                continue
-            self.uncertain += row["uncertain"]
-            if row["emotion"] is None:
+            elif row["emotion"] is None:
                 self.unheard += 1
-            elif file.label:
-                self.said[file.label, row["emotion"]] += 1
+            else:
+                answers += 1
+                self.uncertain += row["uncertain"]
+                if file.label:
+                    self.said[file.label, row["emotion"]] += 1
+        if file.label and answers:
+            self.corpora[file.corpus] += 1
 
     def evaluate(self) -> Evaluation | None:
         """Compare predictions with labels, or return None where there are no two to compare."""
@@ -246,8 +248,8 @@ def report(summary: Summary, manifest: Mapping[str, Any], *, left_out: int = 0) 
     if summary.failed:
         said.append(f"{_count(summary.failed, 'file')} with an error.")
     if summary.unheard:
-        said.append(f"{_count(summary.unheard, unit)} without a voice, or too short.")
-    said.append(f"{_count(summary.uncertain - summary.unheard, unit)} uncertain.")
+        said.append(f"{_count(summary.unheard, unit)} without emotion: no voice, or too short.")
+    said.append(f"{_count(summary.uncertain, 'answer')} uncertain.")
     said.append(f"{_count(summary.labelled, 'file')} with a known emotion.")
     found = summary.evaluate()
     paragraphs = [" ".join(said)]
@@ -286,23 +288,33 @@ def caveats(summary: Summary, manifest: Mapping[str, Any]) -> list[str]:
     if not known:
         return []
     clips = sum(summary.corpora[corpus] for corpus in known)
-    which = "These clips" if clips == summary.labelled else f"{clips} of these clips"
+    if clips == summary.corpora.total():
+        which = "This clip is" if clips == 1 else "These clips are"
+    else:
+        which = f"{clips} of these clips {'is' if clips == 1 else 'are'}"
     said = [
-        f"{which} are {' and '.join(known)}, on which this model was trained: "
+        f"{which} from {' and '.join(known)}, on which this model was trained: "
         "the figures say nothing about new voices."
     ]
     import evaluation
 
-    records = [record for record in manifest["metrics"] if record["protocol"] == "speaker"]
-    for record in sorted(records, key=evaluation.likeness)[:1]:
-        interval = ""
-        if record["uar_interval"]:  # null where there was only one speaker
-            low, high = record["uar_interval"]
-            interval = f" (95 % interval {low:.3f} to {high:.3f})"
-        said.append(
-            f"Its UAR on voices that it was not trained on ({record['test']}): "
-            f"{record['uar']:.3f}{interval}."
-        )
+    for corpus in known:
+        channels = manifest["corpora"][corpus]["channels"]
+        tests = {f"{corpus} {' and '.join(part)}" for part in (channels, channels[:1])}
+        records = [
+            record
+            for record in manifest["metrics"]
+            if record["protocol"] == "speaker" and record["test"] in tests
+        ]
+        for record in sorted(records, key=evaluation.likeness)[:1]:
+            interval = ""
+            if record["uar_interval"]:  # null where there was only one speaker
+                low, high = record["uar_interval"]
+                interval = f" (95 % interval {low:.3f} to {high:.3f})"
+            said.append(
+                f"Its UAR on voices that it was not trained on ({record['test']}): "
+                f"{record['uar']:.3f}{interval}."
+            )
     return said
 
 

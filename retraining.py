@@ -270,13 +270,15 @@ def _launch(lock: BinaryIO) -> None:
             start_new_session=True,
             pass_fds=[lock.fileno()],
         )
+    # Somebody has to ask for the end of a child, or it stays in the table of processes.
+    threading.Thread(target=process.wait, daemon=True).start()
     assert process.stdin
     with process.stdin as word:
         _write(_process_file(), str(process.pid))
-        os.setpriority(os.PRIO_PROCESS, process.pid, NICE)
+        # Never above that of the page, which nobody but root may ask for.
+        nice = max(NICE, os.getpriority(os.PRIO_PROCESS, 0))
+        os.setpriority(os.PRIO_PROCESS, process.pid, nice)
         word.write(b"go\n")
-    # Somebody has to ask for the end of a child, or it stays in the table of processes.
-    threading.Thread(target=process.wait, daemon=True).start()
 
 
 def _seed(table: pd.DataFrame) -> int:

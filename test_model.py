@@ -85,8 +85,8 @@ def _parser() -> argparse.ArgumentParser:
         prog="test_model.py",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="Exit status: 0 all files classified, 1 some could not be, 2 wrong usage or\n"
-        "no model, 130 interrupted.",
+        epilog="Exit status: 0 all files classified (those without a voice have no emotion),\n"
+        "1 some could not be, 2 wrong usage or no model, 130 interrupted.",
     )
     add = parser.add_argument
     add(
@@ -188,7 +188,7 @@ def _run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
         paths = [str(ROOT / "data")]
     if not options.paths and all(sound.error for sound in inputs.collect(paths)):
         parser.print_help()
-        return WRONG_USAGE
+        return _refuse("no PATH is given, and data/ holds no sound")
     question = _question(options)
     try:
         _classifier(question)
@@ -368,6 +368,8 @@ def _conclude(journal: "Journal", question: Question, options: argparse.Namespac
         _refuse(f"the results cannot be written: {error}. Mend this and run the same command again")
         status = WRONG_USAGE
     print(f"\n{report}")
+    if left_out and (options.output or options.report):
+        print("What is done is written; the same command goes on with the rest.", file=sys.stderr)
     return status
 
 

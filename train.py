@@ -216,9 +216,18 @@ def train(arguments: argparse.Namespace, output: Path, progress: Progress) -> No
             ravdess = download.download_ravdess(DATA)
         if arguments.data:
             sources = [*sources, str(ravdess)]
-    table = corpora.scan(*sources)
+    try:
+        table = corpora.scan(*sources)
+    except corpora.CorpusError as error:
+        if arguments.data or arguments.download:
+            raise
+        raise UsageError(
+            f"{error}. Fetch RAVDESS with --download, or name your recordings with --data."
+        ) from None
+    voices = table.speaker.nunique()
     print(
-        f"{len(table)} clips of {table.speaker.nunique()} speakers: {evaluation.describe(table)}\n"
+        f"{len(table)} clips of {voices} speaker{'s' if voices > 1 else ''}: "
+        f"{evaluation.describe(table)}\n"
         + "  ".join(f"{emotion} {n}" for emotion, n in sorted(table.emotion.value_counts().items()))
     )
     seeds = list(dict.fromkeys(arguments.seed))

@@ -3,6 +3,7 @@
 import contextlib
 import ctypes
 import functools
+import logging
 import multiprocessing
 import os
 import platform
@@ -158,8 +159,10 @@ def import_tensorflow() -> None:
     """Import TensorFlow without its start-up notes.
 
     TensorFlow 2.21 writes on the state of oneDNN and CUDA before any of its log settings apply.
+    Its advice to programmers, on functions traced too often, is none to users.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     with without_stderr():
         import tensorflow  # noqa: F401
 

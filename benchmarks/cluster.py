@@ -33,6 +33,7 @@ from benchmarks.steps import step  # noqa: E402
 
 FILES = 3000
 ROUNDS = 3
+CORES = 4
 DASK_MALLOC = ("MALLOC_TRIM_THRESHOLD_=65536",)  # pre-spawn-environ of Dask's nannies
 PORT = 8786
 ADDRESS = f"tcp://127.0.0.1:{PORT}"
@@ -41,7 +42,10 @@ ADDRESS = f"tcp://127.0.0.1:{PORT}"
 def main() -> int:
     """Measure, write the results file and print the table."""
     clips = speech(__doc__)
-    *rest, first, second = sorted(os.sched_getaffinity(0))
+    cores = sorted(os.sched_getaffinity(0))
+    if len(cores) < CORES:
+        sys.exit(f"benchmarks/cluster.py: {len(cores)} cores found, {CORES} are expected")
+    *rest, first, second = cores
     took = []
     with tempfile.TemporaryDirectory() as folder:
         link(clips, Path(folder), FILES)

@@ -50,7 +50,10 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     arguments = parser.parse_args()
 
-    table = corpora.scan(arguments.ravdess)
+    try:
+        table = corpora.scan(arguments.ravdess)
+    except corpora.CorpusError as error:
+        parser.error(str(error))
     folds = emobox.train(table, seeds=arguments.seed, jobs=arguments.jobs)
     ravdess = folds[0].ensemble.job.dataset.table
     answers = pd.concat(

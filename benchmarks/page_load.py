@@ -138,7 +138,10 @@ def main() -> int:
 def draw(ravdess: Path, count: int) -> Iterator[Clip]:
     """Yield clips of RAVDESS, cut or filled with silence to `SECONDS`, no two the same."""
     model = EmotionClassifier.load(ROOT / "model" / "frames")
-    table = corpora.scan(ravdess)
+    try:
+        table = corpora.scan(ravdess)
+    except corpora.CorpusError as error:
+        sys.exit(str(error))
     for path in table.path[np.random.default_rng(0).permutation(len(table))[:count]]:
         waveform = np.zeros(SECONDS * audio.SAMPLE_RATE, np.float32)
         voice = audio.load(path)[: len(waveform)]

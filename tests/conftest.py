@@ -15,12 +15,14 @@ from typing import Any
 
 import hypothesis
 import numpy as np
+import pandas as pd
 import pytest
 import soundfile
 
 import corpora
 import dataset
 import gate
+import train
 from audio import SAMPLE_RATE
 from augment import NoiseAtSNR
 from dataset import Dataset, Recipe, Sometimes
@@ -158,6 +160,16 @@ def make_corpus(folder: Path, *, speakers: int = 4, clips: int = 4, first: int =
     return folder
 
 
+def make_table(speakers: int, clips_each: int, corpus: str = "own") -> pd.DataFrame:
+    """Return a table of clips that lie nowhere, of all emotions by turns."""
+    rows = [
+        (f"{corpus}/{s}/{c}.wav", corpora.EMOTIONS[c % 8], f"{corpus}-{s}", corpus, "speech")
+        for s in range(speakers)
+        for c in range(clips_each)
+    ]
+    return pd.DataFrame(rows, columns=["path", "emotion", "speaker", "corpus", "channel"])
+
+
 @pytest.fixture(scope="session")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Four voices that are angry and sad, four clips of each."""
@@ -168,6 +180,14 @@ def extract(corpus: Path, cache: Path, recipes: Sequence[Recipe], **options: Any
     """Return the features of a corpus, in one process."""
     options = {"seed": 0, "jobs": 1, "quiet": True, **options}
     return dataset.extract(corpora.scan(corpus), recipes, cache=cache, **options)
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where a training of this test keeps what is finished."""
+    monkeypatch.setattr(train, "CACHE", tmp_path / "cache")
+    monkeypatch.setattr(train, "RESULTS", tmp_path / "results")
+    return tmp_path / "cache"
 
 
 PATIENCE = 120_000  # ms; a busy machine is no failure

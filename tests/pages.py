@@ -35,7 +35,7 @@ class StandIn:
         self.manifest = {
             "labels": list(EMOTIONS),
             "network": "frames",
-            "corpora": {"RAVDESS": {}},
+            "corpora": {"RAVDESS": {"channels": ["speech", "song"]}},
             "metrics": [],
             "files": {},
         }

@@ -545,5 +545,38 @@ def test_ctrl_c_while_a_decoder_reads_is_heard_and_no_fault_of_the_file(kind) ->
         signal.signal(signal.SIGINT, before)
 
 
+@pytest.mark.parametrize("kind", [bytearray, memoryview])
+def test_whatever_holds_bytes_is_a_file(kind) -> None:
+    content = encode(tone(SAMPLE_RATE))
+    np.testing.assert_array_equal(load(kind(content)), load(content))
+
+
+@pytest.mark.parametrize("source", [None, 5, np.zeros(SAMPLE_RATE, np.float32)])
+def test_what_is_no_file_is_said(source) -> None:
+    assert f"is of type {type(source).__name__}, expected a path" in message_of(source)
+
+
 def test_printable_escapes_what_a_terminal_obeys():
     assert audio.printable("é \x1b[31m\n日") == "é \\x1b[31m\\n日"
+
+
+def test_a_part_is_read_to_its_end_and_no_further() -> None:
+    samples = tone(8000, seconds=35)
+    samples[-1] = np.nan
+    assert len(audio.load_part(encode(samples, 8000, subtype="FLOAT"), 12, 13)) == SAMPLE_RATE
+
+
+def test_a_rate_that_changes_within_a_file_costs_no_sound(monkeypatch) -> None:
+    def changing(_):
+        for rate in (44_100, 48_000):
+            yield rate, tone(rate)[:, np.newaxis].astype(np.float32)
+
+    monkeypatch.setattr(audio, "_read_soundfile", changing)
+    assert len(load(b"what the decoders ignore")) == 2 * SAMPLE_RATE
+
+
+def test_a_title_in_another_encoding_costs_no_sound() -> None:
+    title = b"\x03Gr\xfc\xdfe"  # said to be UTF-8, and is Latin-1
+    frame = b"TIT2" + len(title).to_bytes(4, "big") + b"\0\0" + title
+    tag = b"ID3\x04\0\0" + len(frame).to_bytes(4, "big") + frame
+    assert len(load(tag + encode_av(tone(48_000), 48_000, "adts", "aac"))) > 0.9 * SAMPLE_RATE

@@ -1,5 +1,6 @@
 """From sound to prediction: the one inference path."""
 
+import copy
 import io
 import itertools
 import sys
@@ -240,6 +241,39 @@ def test_uncertain_where_the_answer_is_more_likely_wrong(tiny) -> None:
     probabilities = np.array([0.49, 0.51, 0, 0, 0, 0, 0, 0])
     assert not tiny._prediction(probabilities, "").uncertain
     assert tiny._prediction(probabilities[::-1] * 0.9 + 0.0125, "").uncertain
+
+
+def test_of_two_emotions_more_than_a_half_is_asked(tiny) -> None:
+    two = copy.copy(tiny)
+    two.labels = ("angry", "sad")
+    assert two._prediction(np.array([0.26, 0.74]), "").uncertain
+    assert not two._prediction(np.array([0.24, 0.76]), "").uncertain
+
+
+def test_what_turns_out_to_be_a_pause_has_no_say(tiny) -> None:
+    said = np.concatenate([0.015 * speechlike(4.5), speechlike(6.0, seed=1)])
+    segments = list(tiny.stream_segments([said]))
+    heard = [s.prediction for s in settle_pauses(segments) if s.prediction.emotion]
+    assert 0 < len(heard) < len([s for s in segments if s.prediction.emotion])
+    found = tiny.summarise(segments).probabilities
+    for emotion in tiny.labels:
+        expected = np.mean([prediction.probabilities[emotion] for prediction in heard])
+        assert found[emotion] == pytest.approx(expected)
+
+
+def test_a_recording_that_is_short_is_a_segment_with_that_answer(tiny) -> None:
+    noise = 0.01 * np.random.default_rng(0).standard_normal(round(0.3 * SAMPLE_RATE))
+    clip = noise.astype(np.float32)
+    (segment,) = tiny.classify_segments(clip)
+    assert segment.prediction.emotion == tiny.classify_waveform(clip).emotion is not None
+    assert "too short" in segment.prediction.warning
+
+
+def test_clipping_downwards_is_clipping(tiny) -> None:
+    voice = speechlike(1.0)
+    voice *= 0.5 / np.abs(voice).max()
+    voice[::800] = -1
+    assert "clipped" in tiny.classify_waveform(voice).warning
 
 
 def test_segments_cover_the_recording_and_pauses_are_pauses(tiny) -> None:

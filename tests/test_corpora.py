@@ -392,8 +392,21 @@ def test_folder_without_labels_shows_what_it_holds(tmp_path):
 
 
 def test_source_that_is_not_there(tmp_path):
-    with pytest.raises(CorpusError, match=r"nowhere: no such folder"):
+    with pytest.raises(CorpusError, match=r"nowhere does not exist; a folder"):
         scan(tmp_path / "nowhere")
+    make(tmp_path / "DC_a01.wav")
+    with pytest.raises(CorpusError, match=r"DC_a01\.wav is a file; a folder or a \.csv list"):
+        scan(tmp_path / "DC_a01.wav")
+
+
+def test_people_below_one_folder_count_as_one_and_it_is_said(tmp_path, caplog):
+    for number, place in enumerate(("angry/alice", "angry/bob", "sad/alice")):
+        make(tmp_path / "all/mine" / place / "1.wav", sound=number)
+    assert set(scan(tmp_path / "all").speaker) == {"mine"}
+    assert "all/mine counts as one speaker; if it holds several (alice, bob)" in caplog.text
+    caplog.clear()
+    assert set(scan(tmp_path / "all/mine").speaker) == {"alice", "bob"}
+    assert not caplog.records
 
 
 def test_nothing_usable(tmp_path):
@@ -449,3 +462,40 @@ def test_of_a_list_without_end_only_a_line_is_read(tmp_path):
     os.truncate(file, 2**40)  # holds nothing, claims a terabyte
     with pytest.raises(CorpusError, match="a line of more than"):
         read_list(file)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("\x1b[31mrain.wav",),  # without a label
+        ("sad/\x1b[31ma.wav", "angry/\x1b[31mb.wav"),  # one sound, two labels
+        ("sad/\x1b[31ma.wav", "sad/\x1b[31mb.wav"),  # copies
+    ],
+)
+def test_names_that_a_terminal_obeys_are_escaped(names, tmp_path, caplog):
+    make(tmp_path / "DC_a01.wav")
+    for name in names:
+        make(tmp_path / name, sound=1)
+    scan(tmp_path)
+    assert "left out" in caplog.text
+    assert "\\x1b[31m" in caplog.text
+    assert "\x1b" not in caplog.text
+
+
+def test_an_empty_file_with_a_name_that_a_terminal_obeys_is_said_plainly(tmp_path, caplog):
+    make(tmp_path / "DC_a01.wav")
+    (tmp_path / "sad").mkdir()
+    (tmp_path / "sad" / "\x1b[31m.wav").touch()
+    scan(tmp_path)
+    assert "\\x1b[31m.wav left out: empty" in caplog.text
+
+
+def test_what_a_message_quotes_is_one_plain_line(tmp_path):
+    (tmp_path / "mine.csv").write_text('path,emotion\na.wav,"bo\n\x1b[31mred"\n')
+    with pytest.raises(CorpusError, match="emotion 'bo") as error:
+        scan(tmp_path / "mine.csv")
+    assert str(error.value).isprintable()
+    make(tmp_path / "joy" / "x\x1b[31m" / "sad" / "a.wav")
+    with pytest.raises(CorpusError, match="lies in folders of happy and sad") as error:
+        scan(tmp_path)
+    assert str(error.value).isprintable()

@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pooch
 import pytest
+import requests
 
+import download
 from corpora import CorpusError, scan
 from download import ZENODO, Archive, DownloadError, Source, download_ravdess
 
@@ -238,3 +240,23 @@ def test_published_record_is_named_in_full():
     assert ZENODO.url == "https://zenodo.org/records/1188976/files/"
     assert [(a.name, a.size) for a in ZENODO.archives] == [(SPEECH, 208468073), (SONG, 225505317)]
     assert all(len(a.md5) == 32 for a in ZENODO.archives)
+
+
+def test_room_is_made_for_what_is_unzipped(tmp_path, monkeypatch) -> None:
+    archive = Archive("a.zip", 1000, "")
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=3499))
+    with pytest.raises(DownloadError, match="make room"):
+        download._check_space(tmp_path, [archive])
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=3500))
+    download._check_space(tmp_path, [archive])
+
+
+def test_a_wrong_clock_is_thought_of(tmp_path, monkeypatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise requests.exceptions.SSLError("certificate has expired")
+
+    monkeypatch.setattr(pooch, "retrieve", fail)
+    source = Source("https://x/", (Archive("a.zip", 10, "0" * 32),))
+    with pytest.raises(DownloadError, match="set the clock"):
+        download_ravdess(tmp_path, source=source)

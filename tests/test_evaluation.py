@@ -5,6 +5,8 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.figure import Figure
+from scipy.stats import binom
 from sklearn import metrics
 
 import evaluation
@@ -188,3 +190,93 @@ def test_women_and_men_are_told_apart_where_the_corpus_tells() -> None:
         alike = table.assign(speaker=speaker)
         (record,) = evaluation.records(alike, "speaker", EMOTIONS, [heard])
         assert record["uar_by_sex"] == {}
+
+
+def test_calibration_is_that_of_the_emotions_that_are_asked_for() -> None:
+    table = pd.DataFrame(
+        [
+            (f"{corpus}{e}", e, corpus, corpus, "speech")
+            for corpus in ("one", "two")
+            for e in EMOTIONS[: 3 if corpus == "one" else 2]
+        ],
+        columns=["path", "emotion", "speaker", "corpus", "channel"],
+    )
+    said = np.array([[0.3, 0.1, 0.6], [0.1, 0.3, 0.6]])
+    two = FoldResult("two", 0, np.arange(3, 5), said)
+    (record,) = evaluation.records(table, "cross-corpus", EMOTIONS, [two])
+    # Of angry and happy alone, the answers are right with 75 %.
+    assert [point["confidence"] for point in record["reliability"]] == [pytest.approx(0.75)]
+    assert record["ece"] == pytest.approx(0.25)
+
+
+def test_the_interval_holds_95_in_100_draws_of_as_many_speakers() -> None:
+    rows = [(e, f"s{s}") for s in range(40) for e in EMOTIONS]
+    table = pd.DataFrame(rows, columns=["emotion", "speaker"]).assign(
+        corpus="own", channel="speech"
+    )
+    said = np.tile(np.eye(3), (40, 1))
+    said[60:] = np.roll(said[60:], 1, axis=1)  # the second half of the speakers all wrong
+    result = FoldResult("x", 0, np.arange(120), said)
+    (record,) = evaluation.records(table, "random", EMOTIONS, [result])
+    expected = binom.ppf([0.025, 0.975], 40, 0.5) / 40
+    assert record["uar_interval"] == pytest.approx(expected, abs=0.01)
+
+
+def test_two_seeds_say_twice_what_is_counted_once() -> None:
+    table, first = make_results(right=0.7)
+    second = [FoldResult(r.fold, 1, r.test, np.roll(r.probabilities, 1, axis=1)) for r in first]
+    record = evaluation.records(table, "speaker", EMOTIONS, [*first, *second])[0]
+    assert (record["clips"], record["folds"], record["seeds"]) == (120, 2, [0, 1])
+    assert np.sum(record["confusion_matrix"]) == 240
+    uars = [part["uar"] for part in record["uar_per_fold"]]
+    assert len(uars) == 4
+    assert record["uar_std"] == pytest.approx(np.std(uars))
+    assert [line.split()[-1] for line in evaluation.report(record).splitlines()[2:5]] == ["40"] * 3
+
+
+def test_the_figures_show_what_was_counted(monkeypatch, tmp_path) -> None:
+    drawn = []
+    monkeypatch.setattr(Figure, "savefig", lambda figure, *_, **__: drawn.append(figure.axes[0]))
+    evaluation.plot_confusion(np.array([[3, 1], [0, 2]]), ["sad", "calm"], tmp_path / "c.png")
+    curve = evaluation.reliability(np.array([0.2, 0.9, 0.9]), np.array([0, 1, 0]))
+    evaluation.plot_reliability(curve, tmp_path / "r.png")
+    confusion, reliability = drawn
+    assert confusion.images[0].get_array().tolist() == [[0.75, 0.25], [0, 1]]
+    assert [label.get_text() for label in confusion.get_yticklabels()] == ["sad (4)", "calm (2)"]
+    _, line = reliability.lines
+    assert line.get_xydata().tolist() == [[0.2, 0.0], [0.9, 0.5]]
+    assert reliability.get_xlabel() == "confidence"
+
+
+def test_a_corpus_is_summed_up() -> None:
+    table, _ = make_results(right=1.0)
+    assert evaluation.summarise(table) == {
+        "own": {"clips": 120, "speakers": 10, "channels": ["speech", "song"], "licence": "unknown"}
+    }
+
+
+def test_a_record_says_how_far_its_answers_can_be_trusted() -> None:
+    table, results_ = make_results(right=0.7)
+    record = evaluation.records(table, "speaker", EMOTIONS, results_)[0]
+    guess = np.concatenate([result.probabilities for result in results_])
+    right = guess.argmax(axis=1) == table.emotion.map(EMOTIONS.index)
+    assert record["ece"] == pytest.approx(abs(0.8 - right.mean()))  # all are sure by 80 %
+    (point,) = record["reliability"]
+    assert point == {"clips": 120, "confidence": pytest.approx(0.8), "accuracy": right.mean()}
+
+
+def test_the_surest_answers_of_a_record_are_those_of_most_confidence() -> None:
+    table, (first, second) = make_results(right=1.0)
+    # The first voices are all wrong, and the network is hardly sure of them.
+    shy = 0.9 * np.roll(first.probabilities, 1, axis=1)
+    shy = shy + (1 - shy.sum(axis=1, keepdims=True)) / 3
+    first = FoldResult(first.fold, 0, first.test, shy)
+    record = evaluation.records(table, "speaker", EMOTIONS, [first, second])[0]
+    assert record["accuracy_of_surest"] == pytest.approx(60 / 90)
+
+
+def test_a_corpus_named_after_songs_may_be_of_speech() -> None:
+    both = {"emotions": ["angry", "sad"]}
+    tests = ["mine song", "folksongs speech", "mine speech and song"]
+    found = sorted(tests, key=lambda test: evaluation.likeness({**both, "test": test}))
+    assert found[0] == "folksongs speech"

@@ -221,3 +221,14 @@ def test_decibel_has_the_floor_of_the_mfcc() -> None:
     silence = features.decibel(np.zeros((1, 264), np.float32))
     np.testing.assert_allclose(silence[0, features.MEL], -100, rtol=1e-6)
     assert silence[0, features.RMS] == pytest.approx(-100)
+
+
+def test_silence_is_what_is_40_db_softer_but_for_two_frames_beside_the_sound() -> None:
+    frames = np.full((20, 264), 1e-6, np.float32)
+    frames[8:12] = 1
+    assert len(features.trim_silence(frames)) == 8
+    frames[:] = 1
+    frames[:8] *= 10 ** (-41 / 20)
+    assert len(features.trim_silence(frames)) == 14
+    frames[:8] *= 10 ** (2 / 20)
+    assert len(features.trim_silence(frames)) == 20

@@ -1,5 +1,6 @@
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -148,3 +149,13 @@ def test_screams_are_let_through_at_the_second_hearing(shared_data, clip):
 @pytest.mark.parametrize("kind", ["rain", "chainsaw", "dog_bark", "rooster", "helicopter"])
 def test_everyday_sounds_are_stopped(shared_data, kind):
     assert not gate.has_voice(audio.load(shared_data / "noise" / f"{kind}-3.opus"))
+
+
+def test_beside_tensorflow_there_is_no_gate(monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "tensorflow", ModuleType("tensorflow"))
+    assert gate.load.__wrapped__() is None
+
+
+def test_a_pause_is_never_softer_than_silence() -> None:
+    assert gate.pause_rms(1.0) == pytest.approx(10 ** (-gate.PAUSE_DB / 20))
+    assert gate.pause_rms(0.01) == gate.SILENCE_RMS

@@ -11,10 +11,12 @@ import threading
 import zipfile
 from pathlib import Path
 
+import hostile
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import corpora
 import inputs
 from audio import AudioError
 
@@ -129,6 +131,18 @@ def test_labels_and_corpora_are_read_off_names(tmp_path):
 def test_labels_are_read_off_folders_below_the_one_given(tmp_path):
     touch(tmp_path, "happy/mine/Anger/x.wav", "happy/mine/y.wav")
     assert labels(tmp_path / "happy" / "mine") == ["", "angry"]
+
+
+def test_other_sounds_are_of_the_folder_or_list_that_they_were_found_in(tmp_path):
+    touch(tmp_path, "mine/sad/x.wav")
+    (tmp_path / "some.csv").write_text("path\nmine/sad/x.wav\n")
+    for place, corpus in {"mine": "mine", "mine/sad": "mine", "some.csv": "some"}.items():
+        (found,) = inputs.collect([str(tmp_path / place)])
+        assert found.corpus == corpus
+    for place in ("mine", "mine/sad"):
+        assert set(corpora.scan(tmp_path / place).corpus) == {"mine"}
+    (found,) = inputs.collect([str(tmp_path / "mine/sad/x.wav")])
+    assert found.corpus == ""
 
 
 def test_the_folder_of_one_emotion_may_be_given_and_so_may_a_file_in_it(tmp_path):
@@ -291,7 +305,7 @@ def test_what_cannot_be_had_from_an_address_is_an_error(tmp_path, server, monkey
         (tmp_path / "empty").as_uri(): "no sound in this folder",
         "s3://bucket/a.wav": "not installed.*s3fs",
         "strange://bucket/a.wav": "strange",
-        "http://127.0.0.1:9/a.wav": "check the address",
+        "http://127.0.0.1:9/a.wav": "cannot be reached .*check the address and the network",
     }.items():
         (found,) = inputs.collect([address])
         assert found.path == address
@@ -460,3 +474,46 @@ def test_a_member_that_is_damaged_is_one_error_and_the_others_are_read(tmp_path)
     (_, _, error), good = unpacked(archive)
     assert error.startswith("is damaged in its archive")
     assert good == ("all.zip/b.wav", b"sound", "")
+
+
+def test_a_folder_that_refuses_is_an_error_beside_the_others_whoever_asks(tmp_path, monkeypatch):
+    touch(tmp_path, "a.wav", "locked/b.wav")
+    scandir = os.scandir
+
+    def refuse(path):
+        if Path(path).name == "locked":
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    good, bad = inputs.collect([str(tmp_path)])
+    assert not good.error
+    assert "permissions" in bad.error
+
+
+def test_members_come_in_the_order_of_their_names(tmp_path):
+    archive = pack(tmp_path / "sounds.zip", {"b.wav": b"2", "a/c.wav": b"3", "a.wav": b"1"})
+    found = [inputs.read(sound) for sound in inputs.collect([str(archive)])]
+    assert found == [b"1", b"3", b"2"]
+
+
+def test_the_folders_of_an_archive_label_speakers_below_them(tmp_path):
+    assert labels(pack(tmp_path / "sounds.zip", {"happy/alice/x.wav": b""})) == ["happy"]
+
+
+def test_the_scheme_of_an_address_may_be_in_capitals(tmp_path):
+    touch(tmp_path, "a.wav")
+    (found,) = inputs.collect([(tmp_path / "a.wav").as_uri().replace("file", "FILE")])
+    assert inputs.read(found) == b"sound"
+
+
+def test_every_kind_of_sound_that_is_decoded_is_looked_for(tmp_path):
+    names = list(hostile.valid())
+    touch(tmp_path, *names)
+    assert len(list(inputs.collect([str(tmp_path)]))) == len(names)
+
+
+def test_a_list_without_a_header_loses_no_clip(tmp_path):
+    (tmp_path / "mine.csv").write_text("a.wav,sad\nb.wav,sad\n")
+    (found,) = inputs.collect([str(tmp_path / "mine.csv")])
+    assert "a line of column names is expected" in found.error

@@ -147,3 +147,19 @@ def test_work_is_saved_while_it_goes_on(tmp_path, monkeypatch):
         rows = copy.execute("SELECT count(rows) FROM sounds").fetchone()
     copy.close()
     assert rows == (1,)
+
+
+def test_a_file_of_another_size_is_done_again_whatever_its_time(tmp_path) -> None:
+    planned = sounds(tmp_path, "a")
+    os.utime(tmp_path / "a", ns=(1, 1))
+    stopped(tmp_path / "journal", planned, done=1)
+    (tmp_path / "a").write_bytes(b"a longer sound")  # copied over it with its old time
+    os.utime(tmp_path / "a", ns=(1, 1))
+    assert left(tmp_path / "journal", planned) == ["a"]
+
+
+def test_a_path_that_no_system_takes_is_planned_all_the_same(tmp_path) -> None:
+    run = journal.Journal(None, "")
+    run.plan([Input("a", "a\0b.wav")])
+    assert run.total == 1
+    run.close()

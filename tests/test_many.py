@@ -27,7 +27,7 @@ from views.session import Recording
 MANIFEST = {
     "labels": list(EMOTIONS),
     "network": "frames",
-    "corpora": {"RAVDESS": {}},
+    "corpora": {"RAVDESS": {"channels": ["speech", "song"]}},
     "metrics": [
         {
             "protocol": "speaker",

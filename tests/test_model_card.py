@@ -1,5 +1,6 @@
 """No figure is typed by hand: what is written stands in the results files."""
 
+import json
 import sys
 
 import pytest
@@ -49,3 +50,37 @@ def test_a_table_follows_its_manifest() -> None:
     table = model_card.results_table([{"name": "mine", "metrics": [record]}])
     row = "| `mine` | own speech | unheard voices (speaker folds) | 65.4 ± 3.2 | 60.0–70.1 "
     assert row + "| 50.0 | 4.0 | 2 × 6 |" in table
+
+
+def test_a_card_of_a_model_without_a_test_says_so(tmp_path) -> None:
+    manifest = {
+        "name": "mine",
+        "network": "vector",
+        "parameters": 7,
+        "labels": ["angry", "sad"],
+        "metrics": [],
+        "versions": {},
+        "corpora": {
+            "one": {
+                "clips": 2,
+                "channels": ["speech"],
+                "speakers": 1,
+                "licence": "CC BY-NC-SA 4.0",
+            },
+            "two": {"clips": 2, "channels": ["speech"], "speakers": 1, "licence": "unknown"},
+        },
+        "training": {"seed": 0, "epochs": 1, "members": 1, "temperature": 1.0},
+    }
+    model_card.write(tmp_path, manifest)
+    card = (tmp_path / "README.md").read_text("utf-8")
+    assert "Not evaluated." in card
+    assert "guessing scores 50.0% of 2 emotions" in card
+    assert card.startswith("---\nlicense: other\n")
+
+
+def test_corpora_whose_names_differ_in_a_hyphen_have_figures_of_their_own(tmp_path) -> None:
+    manifest = json.loads((ROOT / "model" / "vector" / "manifest.json").read_text("utf-8"))
+    record = manifest["metrics"][0]
+    manifest["metrics"] = [record | {"test": f"my{mark}voice speech"} for mark in " -"]
+    model_card.write(tmp_path, manifest)
+    assert len(list(tmp_path.glob("confusion*.png"))) == 2

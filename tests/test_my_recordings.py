@@ -2,6 +2,9 @@
 
 import hashlib
 import io
+import os
+import threading
+import time
 
 import numpy as np
 import pytest
@@ -12,6 +15,7 @@ from hypothesis import strategies as some
 
 import audio
 import corpora
+import files
 import inputs
 import limits
 import my_recordings
@@ -178,3 +182,34 @@ def test_a_manifest_lists_recordings_of_ours_alone(folder):
     piece = my_recordings.keep(content, voice="alice", emotion="sad", start=0.0, end=1.0)
     paths = [str(whole.file), str(piece.file), "ravdess/03-01-05-01-01-01-01.wav", "mine/sad/a.wav"]
     assert my_recordings.recordings(paths) == [whole.recording]
+
+
+def test_what_a_killed_process_left_of_a_voice_does_not_stay(folder):
+    kept = my_recordings.keep(wav(), voice="alice", emotion="angry")
+    (folder / f".{kept.file.name}.123.part").write_bytes(b"half")
+    my_recordings.keep(wav(seed=1), voice="alice", emotion="sad")
+    assert not list(folder.glob(".*"))
+
+
+def test_the_newest_clip_comes_first(folder):
+    older = my_recordings.keep(wav(), voice="a", emotion="angry")
+    newer = my_recordings.keep(wav(seed=1), voice="b", emotion="sad")
+    os.utime(older.file, (1, 1))
+    assert my_recordings.clips() == [newer, older]
+
+
+def test_one_clip_is_kept_after_the_other(folder, caplog):
+    with files.alone(folder.with_name(f".{folder.name}.lock")):
+        keeping = threading.Thread(
+            target=my_recordings.keep,
+            args=(wav(),),
+            kwargs={"voice": "a", "emotion": "sad"},
+            daemon=True,
+        )
+        keeping.start()
+        while "is being kept" not in caplog.text:
+            assert keeping.is_alive()
+            time.sleep(0.01)
+        assert not list(folder.glob("*"))
+    keeping.join()
+    assert len(my_recordings.clips()) == 1

@@ -1,22 +1,18 @@
 """Nothing crosses a split: no clip, no speaker, no copy of a sound."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import make_table
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import corpora
+import evaluation
 import protocols
-
-
-def make_table(speakers: int, clips_each: int, corpus: str = "own") -> pd.DataFrame:
-    rows = [
-        (f"{corpus}/{s}/{c}.wav", corpora.EMOTIONS[c % 8], f"{corpus}-{s}", corpus, "speech")
-        for s in range(speakers)
-        for c in range(clips_each)
-    ]
-    return pd.DataFrame(rows, columns=["path", "emotion", "speaker", "corpus", "channel"])
+from evaluation import FoldResult
 
 
 def assert_no_leak(table: pd.DataFrame, split: protocols.Split, *, by_speaker: bool) -> None:
@@ -204,3 +200,90 @@ def test_a_shared_voice_is_found_where_no_clip_is_shared() -> None:
 def test_too_little_data_is_said(table, protocol, message) -> None:
     with pytest.raises(protocols.ProtocolError, match=message):
         protocols.splits(table, protocol, folds=4, seed=0)
+
+
+def test_another_seed_tests_other_clips_at_random() -> None:
+    table = make_table(10, 24)
+    drawn = {
+        tuple(protocols.splits(table, "random", folds=2, seed=seed)[0].test) for seed in range(3)
+    }
+    assert len(drawn) == 3
+
+
+def actors(*numbers: int) -> pd.DataFrame:
+    """Return clips of some actors of RAVDESS."""
+    table = make_table(len(numbers), 8, "RAVDESS")
+    names = {f"RAVDESS-{place}": f"RAVDESS-{actor:02d}" for place, actor in enumerate(numbers)}
+    return table.assign(speaker=table.speaker.map(names))
+
+
+def test_actors_of_one_published_fold_are_divided_all_the_same() -> None:
+    table = actors(*protocols.RAVDESS_FOLDS[5][0])
+    made = protocols.splits(table, "speaker", folds=5, seed=0)
+    assert len(made) == 5
+    for split in made:
+        assert_no_leak(table, split, by_speaker=True)
+    # Four of one fold and one of another leave, in the first, one voice to learn.
+    made = protocols.splits(actors(2, 5, 14, 15, 3), "speaker", folds=5, seed=0)
+    assert [len(split.test) for split in made] == [8] * 5
+
+
+def test_a_number_of_folds_that_nobody_published_is_drawn() -> None:
+    table = actors(*range(1, 13))
+    made = protocols.splits(table, "speaker", folds=4, seed=0)
+    assert [split.name for split in made] == ["fold 1", "fold 2", "fold 3", "fold 4"]
+
+
+def test_actors_of_some_published_folds_leave_none_empty() -> None:
+    table = actors(1, 11, 20, 21, 4, 10)
+    made = protocols.splits(table, "speaker", folds=6, seed=0)
+    assert [split.name for split in made] == ["1 11 20 21", "4 10 12 14"]
+    for split in made:
+        assert_no_leak(table, split, by_speaker=True)
+
+
+def test_a_tenth_of_the_voices_is_rounded() -> None:
+    _, aside = protocols.carve_validation(
+        make_table(19, 8), np.arange(19 * 8), by_speaker=True, seed=0
+    )
+    assert len(aside) == 2 * 8
+
+
+def test_of_two_voices_one_is_set_aside_from_the_model() -> None:
+    table = make_table(2, 24)
+    train, aside = protocols.carve_final(table, seed=0)
+    assert {len(set(table.speaker.iloc[rows])) for rows in (train, aside)} == {1}
+    assert not set(table.speaker.iloc[train]) & set(table.speaker.iloc[aside])
+
+
+def test_an_emotion_of_one_voice_is_learned_all_the_same() -> None:
+    table = make_table(2, 24)
+    table["emotion"] = np.where(table.speaker == "own-0", "angry", "sad")
+    for seed in range(3):
+        train, aside = protocols.carve_final(table, seed=seed)
+        assert set(table.emotion.iloc[train]) == {"angry", "sad"}
+        assert len(train) + len(aside) == len(table)
+
+
+def test_a_rare_emotion_is_no_warning() -> None:
+    table = make_table(6, 8)
+    table = table.drop(table.index[(table.emotion == "sad")][1:]).reset_index(drop=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert len(protocols.splits(table, "speaker", folds=6, seed=0)) == 6
+
+
+def test_emotions_of_a_voice_of_both_corpora_are_not_shared() -> None:
+    one = make_table(4, 2, "one").assign(emotion=["angry", "sad"] * 4)
+    two = make_table(4, 3, "two").assign(emotion=["angry", "sad", "happy"] * 4)
+    one.loc[0, ["speaker", "emotion"]] = "two-0", "happy"  # happy in one, but known in two
+    table = pd.concat([one, two], ignore_index=True)
+    results = [
+        FoldResult(split.name, 0, split.test, np.tile(np.eye(3)[0], (len(split.test), 1)))
+        for split in protocols.splits(table, "cross-corpus", folds=2, seed=0)
+    ]
+    _, record = evaluation.records(table, "cross-corpus", ["angry", "happy", "sad"], results)
+    assert (record["test"], record["emotions"]) == ("two speech", ["angry", "sad"])
+    one.loc[one.emotion == "sad", "speaker"] = "two-0"
+    with pytest.raises(protocols.ProtocolError, match="two has angry in common"):
+        protocols.splits(pd.concat([one, two], ignore_index=True), "cross-corpus", folds=2, seed=0)

@@ -4,6 +4,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+import files
 import results
 from classifier import Prediction
 from corpora import EMOTIONS
@@ -25,12 +26,14 @@ def manifest(*corpora: str) -> dict:
     record = {"protocol": "speaker", "test": "RAVDESS speech", "emotions": EMOTIONS, "uar": 0.5}
     sung = record | {"test": "RAVDESS speech and song", "uar": 0.7}
     random = record | {"protocol": "random", "uar": 0.9}
+    spoken = record | {"test": "CREMA-D speech", "uar": 0.4}
     return {
-        "corpora": dict.fromkeys(corpora),
+        "corpora": {name: {"channels": ["speech", "song"]} for name in corpora},
         "metrics": [
             random | {"uar_interval": [0.85, 0.95]},
             sung | {"uar_interval": [0.6, 0.8]},
             record | {"uar_interval": [0.41, 0.62]},
+            spoken | {"uar_interval": None},
         ],
     }
 
@@ -229,11 +232,20 @@ def test_nothing_is_evaluated_without_labels():
 def test_the_report_warns_of_voices_the_model_was_trained_on():
     text = report([(clip("a", label="sad", corpus="RAVDESS"), "sad")], "RAVDESS", "TESS")
     flat = " ".join(text.split())
-    assert "These clips are RAVDESS, on which this model was trained" in flat
+    assert "This clip is from RAVDESS, on which this model was trained" in flat
     assert "say nothing about new voices" in flat
     assert "0.500 (95 % interval 0.410 to 0.620)" in flat
     assert "0.9" not in flat
     assert "0.700" not in flat
+    assert "0.400" not in flat
+
+
+def test_each_corpus_that_the_model_knows_has_its_own_figure():
+    pairs = [(clip(corpus, label="sad", corpus=corpus), "sad") for corpus in ("CREMA-D", "RAVDESS")]
+    flat = " ".join(report(pairs, "RAVDESS", "CREMA-D").split())
+    assert "These clips are from CREMA-D and RAVDESS, on which" in flat
+    assert "(CREMA-D speech): 0.400. Its UAR on" in flat
+    assert "(RAVDESS speech): 0.500" in flat
 
 
 def test_the_report_says_how_many_clips_the_warning_is_about():
@@ -243,7 +255,22 @@ def test_the_report_says_how_many_clips_the_warning_is_about():
         (clip("c", label="sad"), "sad"),
         (clip("d", corpus="RAVDESS"), "sad"),
     ]
-    assert "1 of these clips are RAVDESS" in report(pairs, "RAVDESS")
+    assert "1 of these clips is from RAVDESS" in report(pairs, "RAVDESS")
+    again = [(clip("e", label="sad", corpus="RAVDESS"), "sad"), *pairs]
+    assert "2 of these clips are from RAVDESS" in report(again, "RAVDESS")
+
+
+def test_clips_without_an_answer_are_not_what_the_figures_are_of():
+    rows = [
+        (file, results.failure(file, "broken") if broken else results.success(file, NOTHING))
+        for broken in (False, True)
+        for file in [clip(str(broken), label="sad", corpus="RAVDESS")]
+    ]
+    other = clip("other", label="sad")
+    rows.append((other, results.success(other, prediction("sad"))))
+    text = results.report(summary(rows), manifest("RAVDESS"))
+    assert "trained" not in text
+    assert "over 1 file" in text
 
 
 def test_no_warning_for_a_corpus_that_is_new_to_the_model():
@@ -263,8 +290,8 @@ def test_the_report_counts_what_is_missing():
     for part in (
         "4 files left out",
         "1 file with an error",
-        "1 file without a voice, or too short",
-        "1 file uncertain",
+        "1 file without emotion: no voice, or too short",
+        "1 answer uncertain",
     ):
         assert part in " ".join(text.split())
 
@@ -300,3 +327,51 @@ def test_an_error_stays_a_line() -> None:
     error = results.failure(Input("a.wav", "/a.wav"), "no sound\n" + "x" * 10**6)["error"]
     assert error.startswith("no sound\\nxxx")
     assert len(error) <= results.MAX_ERROR + 1
+
+
+def test_a_model_of_one_voice_has_a_figure_without_an_interval() -> None:
+    known = manifest("RAVDESS")
+    for record in known["metrics"]:
+        record["uar_interval"] = None
+    file = clip("a", label="sad", corpus="RAVDESS")
+    text = results.report(summary([(file, results.success(file, prediction("sad")))]), known)
+    assert "(RAVDESS speech): 0.500." in " ".join(text.split())
+
+
+def test_a_figure_of_an_earlier_report_does_not_stay(tmp_path) -> None:
+    write_report(clip("a", label="sad"), tmp_path)
+    write_report(clip("a"), tmp_path)
+    assert not (tmp_path / "confusion.png").exists()
+
+
+def test_segments_are_counted_as_such() -> None:
+    counted, file = results.Summary(), clip("a", label="sad")
+    rows = [results.success(file, NOTHING, start=s, end=s + 3.0) for s in (0.0, 3.0)]
+    counted.add(file, rows)
+    text = " ".join(results.report(counted, manifest()).split())
+    assert "1 of 1 file classified. 2 segments without emotion" in text
+
+
+def test_what_another_run_writes_beside_a_table_is_left_alone(tmp_path) -> None:
+    (tmp_path / ".other.csv.1.part").touch()
+    (tmp_path / ".t.csv.1.part").touch()  # of a run of this table that was killed
+    results.write_table(
+        [results.table([results.failure(clip("a"), "x")], EMOTIONS)], tmp_path / "t.csv"
+    )
+    assert {file.name for file in tmp_path.iterdir()} == {"t.csv", ".other.csv.1.part"}
+
+
+def test_figures_on_another_corpus_are_not_taken_for_those_on_new_voices() -> None:
+    known = manifest("RAVDESS")
+    across = {"protocol": "cross-corpus", "test": "A speech", "emotions": [*"123456789"]}
+    known["metrics"].append(across | {"uar": 0.123, "uar_interval": None})
+    file = clip("a", label="sad", corpus="RAVDESS")
+    text = results.report(summary([(file, results.success(file, prediction("sad")))]), known)
+    assert "0.123" not in text
+
+
+def test_what_a_killed_run_left_is_found_by_its_whole_name(tmp_path):
+    for name in (".a[1].csv.7.part", ".a1.csv.7.part"):
+        (tmp_path / name).touch()
+    files.sweep(tmp_path, "a[1].csv")
+    assert [file.name for file in tmp_path.iterdir()] == [".a1.csv.7.part"]

@@ -278,16 +278,61 @@ def test_the_sources_are_what_lies_beside_ones_own_clips(place, monkeypatch):
     assert retraining.sources() == [data / "list.csv", data / "others"]
 
 
-@pytest.mark.parametrize("line", ['{"step": "feat', "", "\x00\x00"])
-def test_a_line_that_was_cut_off_hides_no_other(line, tmp_path):
-    file = tmp_path / "progress.jsonl"
-    log = retraining.progress.Progress(file)
-    log.note(step="features", done=1, total=2)
-    with file.open("a") as stream:
-        stream.write(f"{line}\n")
-    log.note(finished="model")
-    found = retraining.progress.read(file)
-    assert [set(entry) for entry in found] == [
-        {"time", "step", "done", "total"},
-        {"time", "finished"},
-    ]
+def asked(tmp_path, monkeypatch, script: str) -> None:
+    """Leave a training that `go_on` starts, which is no more than a script."""
+    monkeypatch.setattr(retraining, "FOLDER", tmp_path / "job")
+    retraining.FOLDER.mkdir()
+    job = {"model": "my-one", "command": [sys.executable, "-c", script]}
+    (retraining.FOLDER / "job.json").write_text(json.dumps(job))
+
+
+def test_a_training_that_nobody_could_stop_does_not_begin(tmp_path, monkeypatch) -> None:
+    begun = tmp_path / "begun"
+    asked(tmp_path, monkeypatch, f"open({str(begun)!r}, 'w')")
+    write = retraining._write
+
+    def full(file, text):
+        if file.name == "process.txt":
+            raise OSError(28, "No space left on device")
+        write(file, text)
+
+    monkeypatch.setattr(retraining, "_write", full)
+    with pytest.raises(OSError, match="No space"):
+        retraining.go_on()
+    while retraining.running():
+        time.sleep(0.05)
+    assert not begun.exists()
+
+
+def test_the_number_of_an_earlier_process_does_not_stay(tmp_path, monkeypatch) -> None:
+    asked(tmp_path, monkeypatch, "")
+    (retraining.FOLDER / "process.txt").write_text("1")
+
+    def refuse(*_, **__):
+        raise OSError(12, "Cannot allocate memory")
+
+    monkeypatch.setattr(subprocess, "Popen", refuse)
+    with pytest.raises(OSError, match="memory"):
+        retraining.go_on()
+    assert not (retraining.FOLDER / "process.txt").exists()
+
+
+@pytest.mark.parametrize("page", [0, retraining.NICE + 1])
+def test_a_training_never_goes_before_the_page(page, tmp_path, monkeypatch) -> None:
+    asked(tmp_path, monkeypatch, "import time; time.sleep(60)")
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    monkeypatch.setattr(os, "getpriority", lambda *_: own + page)
+    retraining.go_on()
+    monkeypatch.undo()
+    monkeypatch.setattr(retraining, "FOLDER", tmp_path / "job")
+    number = int((retraining.FOLDER / "process.txt").read_text())
+    try:
+        assert os.getpriority(os.PRIO_PROCESS, number) == max(retraining.NICE, own + page)
+    finally:
+        retraining.stop()
+
+
+def test_voices_are_set_aside_up_to_a_third_of_the_clips() -> None:
+    alice = [clip("alice", ("angry", "sad")[n % 2], f"{n:02}") for n in range(12)]
+    bob = [clip("bob", ("angry", "sad")[n % 2], f"b{n}") for n in range(8)]
+    assert set(bob) - retraining.set_aside(alice + bob)

@@ -16,8 +16,9 @@ import audio
 import inputs
 import test_model
 import workers
-from audio import AudioError
+from audio import SAMPLE_RATE, AudioError
 from corpora import EMOTIONS
+from inputs import Input
 from journal import Journal
 
 ROOT = Path(__file__).parent.parent
@@ -108,9 +109,10 @@ def test_no_model_is_one_line_and_status_2(tmp_path, capsys):
 def test_without_arguments_and_recordings_the_help_is_shown(run, tmp_path, monkeypatch):
     monkeypatch.setattr(test_model, "ROOT", tmp_path)
     for _ in range(2):  # without and with the folder data/
-        status, out, _ = run()
+        status, out, err = run()
         assert status == test_model.WRONG_USAGE
         assert out.startswith("usage:")
+        assert err == "test_model.py: no PATH is given, and data/ holds no sound\n"
         (tmp_path / "data").mkdir(exist_ok=True)
 
 
@@ -350,8 +352,9 @@ def test_an_interruption_keeps_what_is_done_and_the_same_command_goes_on(
     run(clips, "--output", tmp_path / "whole.csv")
     with monkeypatch.context() as patch:
         stop_after(number, KeyboardInterrupt, patch)
-        status, out, _ = run(clips, "--output", tmp_path / "table.csv")
+        status, out, err = run(clips, "--output", tmp_path / "table.csv")
     assert status == test_model.INTERRUPTED
+    assert "the same command goes on with the rest" in err
     assert len(pd.read_csv(tmp_path / "table.csv")) == number
     assert f"Interrupted: {4 - number} files left out" in out
     assert (tmp_path / "table.csv.partial").exists()
@@ -536,3 +539,25 @@ def test_ten_published_clips_give_ten_rows_and_a_report(shared_data, tiny_model,
     assert max(map(len, done.stdout.splitlines())) <= 100
     assert len(pd.read_csv(tmp_path / "results.csv")) == 10
     assert "Traceback" not in done.stderr
+
+
+def test_a_segment_that_turns_out_to_be_a_pause_has_no_emotion(tmp_path):
+    said = np.concatenate([0.015 * speechlike(4.5), speechlike(6.0, seed=1)])
+    soundfile.write(tmp_path / "voice.wav", said, SAMPLE_RATE, subtype="FLOAT")
+    question = test_model._question(test_model._parser().parse_args(["--segments"]))
+    test_model._classifier.cache_clear()
+    sound = Input("voice.wav", str(tmp_path / "voice.wav"))
+    first, *_, last = test_model._classify((0, sound), question)
+    assert first["emotion"] is None
+    assert "a pause beside" in first["warning"]
+    assert last["emotion"]
+
+
+def test_another_model_or_reference_asks_for_everything_anew(tmp_path):
+    reference = tmp_path / "me.wav"
+    reference.write_bytes(b"one")
+    question = test_model.Question("model", "1", str(reference), False)
+    before = test_model._settings(question)
+    assert test_model._settings(question._replace(version="2")) != before
+    reference.write_bytes(b"another")
+    assert test_model._settings(question) != before

@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
+import keras
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import NOISY, TWO_EMOTIONS, extract
+from conftest import NOISY, TWO_EMOTIONS, extract, make_table
 
 import dataset
 import network
@@ -197,3 +198,124 @@ def test_the_temperature_calibrates() -> None:
     targets = np.eye(3)[drawn]
     assert training.fit_temperature(logits, targets) == pytest.approx(1.0, abs=0.1)
     assert training.fit_temperature(5 * logits, targets) == pytest.approx(5.0, abs=0.5)
+
+
+def run_name(copies, kind="frames", epochs=1) -> str:
+    table = make_table(2, 2)
+    return training.run_key(kind, dataset.Dataset(table, copies), epochs=epochs)
+
+
+def test_what_decides_a_training_decides_its_name(monkeypatch) -> None:
+    one, other = ((Path("a.npz"),),), ((Path("b.npz"),),)
+    names = {run_name(one), run_name(one, kind="vector"), run_name(one, epochs=2), run_name(other)}
+    assert len(names) == 4
+    read = Path.read_bytes
+    monkeypatch.setattr(Path, "read_bytes", lambda file: read(file) + b"# changed")
+    assert run_name(one) not in names
+
+
+def levels(*copies: float) -> tuple[pd.DataFrame, dataset.Packed]:
+    """Two clips of 200 frames in some copies, whose every number is the level of its copy."""
+    table = make_table(2, 1).assign(emotion=["angry", "sad"])
+    frames = np.repeat(np.array(copies, np.float16), 400)[:, np.newaxis]
+    starts = np.array([[0, 200, 400]]) + 400 * np.arange(len(copies))[:, np.newaxis]
+    return table, dataset.Packed(
+        frames.repeat(264, axis=1), frames.repeat(pitch.N_PITCH, axis=1), starts
+    )
+
+
+def plain(monkeypatch) -> None:
+    """Leave out all that changes a clip while it is learned."""
+    for name in ("CENTRED_SHARE", "MIXUP_SHARE"):
+        monkeypatch.setattr(training, name, 0.0)
+    monkeypatch.setattr(training, "amplify", lambda crop, _: crop.copy())
+    monkeypatch.setattr(training, "mask", lambda *_: None)
+
+
+def test_every_copy_is_learned_with_its_own_pitch(monkeypatch) -> None:
+    plain(monkeypatch)
+    table, packed = levels(0.0, 0.5, 1.0)
+    rows = np.arange(2)
+    material = training._Material("frames", table, packed, rows, rows)
+    drawn = [
+        inputs[:, 0] for epoch in range(20) for inputs, _ in material.batches(np.eye(2), [0, epoch])
+    ]
+    drawn = np.concatenate(drawn)
+    np.testing.assert_allclose(drawn[:, 0], drawn[:, -1], atol=1e-3)  # mean 0, deviation 1
+    assert set(drawn[:, -1]) == {0.0, 0.5, 1.0}
+
+
+def test_labels_are_mixed_as_the_clips_are(monkeypatch) -> None:
+    plain(monkeypatch)
+    monkeypatch.setattr(training, "MIXUP_SHARE", 1.0)
+    table, packed = levels(0.0)
+    packed.pitch[:200] = 1.0
+    rows = np.arange(2)
+    material = training._Material("frames", table, packed, rows, rows)
+    mixed = False
+    for epoch in range(20):
+        for inputs, labels in material.batches(np.eye(2, dtype=np.float32), [0, epoch]):
+            np.testing.assert_allclose(inputs[:, 0, -1], labels[:, 0], atol=1e-6)
+            mixed |= bool(np.any((labels > 0.01) & (labels < 0.99)))
+    assert mixed
+
+
+def test_no_epoch_and_no_seed_draws_as_another(monkeypatch, tmp_path) -> None:
+    asked = []
+    monkeypatch.setattr(
+        training, "_learn", lambda _, batches, *__: [list(batches(epoch)) for epoch in range(2)]
+    )
+    monkeypatch.setattr(
+        training._Material, "batches", lambda _, __, seed: asked.append(tuple(seed)) or []
+    )
+    table, packed = levels(0.0)
+    rows = np.arange(2)
+    for seed in (0, 1):
+        training.fit(
+            "vector",
+            table,
+            packed,
+            rows,
+            scaled_by=rows,
+            emotions=TWO_EMOTIONS,
+            seed=seed,
+            epochs=2,
+            state=tmp_path / "state",
+        )
+    assert len(set(asked)) == 4
+
+
+def learn(state: Path, epochs: int) -> list[np.ndarray]:
+    keras.utils.set_random_seed(0)
+    body = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)])
+    body.compile(
+        keras.optimizers.AdamW(0.1, use_ema=True, ema_momentum=1.0, ema_overwrite_frequency=None),
+        training.cross_entropy,
+    )
+    batch = np.eye(2, dtype=np.float32), np.eye(2, dtype=np.float32)
+    training._learn(body, lambda _: iter([batch]), epochs, state, None)
+    return body.get_weights()
+
+
+def test_a_training_ends_with_the_average_of_its_weights(tmp_path) -> None:
+    # An average that takes nothing new stays what the first step made.
+    for one, other in zip(learn(tmp_path / "a", 1), learn(tmp_path / "b", 5), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_kill_while_the_state_is_written_costs_one_epoch(tmp_path, monkeypatch) -> None:
+    straight = learn(tmp_path / "straight", 3)
+    savez = np.savez
+
+    def half(file, *, epoch: int, **arrays: np.ndarray) -> None:
+        if epoch == 2:
+            file.write(b"PK")
+            raise KeyboardInterrupt
+        savez(file, epoch=epoch, **arrays)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(np, "savez", half)
+        with pytest.raises(KeyboardInterrupt):
+            learn(tmp_path / "state", 3)
+    for one, other in zip(straight, learn(tmp_path / "state", 3), strict=True):
+        np.testing.assert_array_equal(one, other)

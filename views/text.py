@@ -275,8 +275,8 @@ class Voice:
     )
     GAIN = (
         "Don't expect wonders: models like *Course over time*, trained on RAVDESS alone, gave "
-        "{change} right answers more in a hundred about voices they had never heard, and fewer "
-        "about {few} to {many} of 24."
+        "{change} right answers more in a hundred of each emotion, on average over emotions, about "
+        "voices they had never heard, and fewer about {few} to {many} of 24."
     )
     PASSAGE = (
         "*For example:* On most mornings the bus comes a few minutes late. I stand at the stop, "
