@@ -42,6 +42,7 @@ CREMA_D_FOLDS = 5
 
 TEST_SHARE = 0.2  # of the random protocol
 VALIDATION_SHARE = 0.1  # of the training clips, or of the training speakers
+DRAWS = 20  # of voices to set aside, until those that are left have all emotions
 
 
 class ProtocolError(ValueError):
@@ -148,16 +149,19 @@ def carve_validation(
 def carve_final(table: pd.DataFrame, *, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Divide all clips into those that a model is trained on and those for its temperature.
 
-    By speaker, unless there is but one, or an emotion that only those set aside have.
+    By speaker, unless there is but one, or all draws take the only voice of an emotion.
 
     Raises:
         ProtocolError: too few clips to set some aside.
     """
     rows = np.arange(len(table))
     if table.speaker.nunique() > 1:
-        train, validation = carve_validation(table, rows, by_speaker=True, seed=seed)
-        if set(table.emotion.iloc[train]) == set(table.emotion):
-            return train, validation
+        for draw in range(DRAWS):
+            train, validation = carve_validation(
+                table, rows, by_speaker=True, seed=seed + 1000 * draw
+            )
+            if set(table.emotion.iloc[train]) == set(table.emotion):
+                return train, validation
     return carve_validation(table, rows, by_speaker=False, seed=seed)
 
 

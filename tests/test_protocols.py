@@ -195,6 +195,11 @@ def test_a_shared_voice_is_found_where_no_clip_is_shared() -> None:
             "cross-corpus",
             "no emotion in common",
         ),
+        (
+            pd.concat([make_table(1, 8, "one"), make_table(4, 8, "two")], ignore_index=True),
+            "cross-corpus",
+            "Found 1 speaker to train on",
+        ),
     ],
 )
 def test_too_little_data_is_said(table, protocol, message) -> None:
@@ -263,6 +268,13 @@ def test_an_emotion_of_one_voice_is_learned_all_the_same() -> None:
         train, aside = protocols.carve_final(table, seed=seed)
         assert set(table.emotion.iloc[train]) == {"angry", "sad"}
         assert len(train) + len(aside) == len(table)
+    # Where other voices can be set aside, none is on both sides.
+    more = make_table(1, 24, "more").assign(emotion="angry")
+    table = pd.concat([table, more], ignore_index=True)
+    for seed in range(9):
+        train, aside = protocols.carve_final(table, seed=seed)
+        assert set(table.emotion.iloc[train]) == {"angry", "sad"}
+        assert not set(table.speaker.iloc[train]) & set(table.speaker.iloc[aside])
 
 
 def test_a_rare_emotion_is_no_warning() -> None:

@@ -336,3 +336,30 @@ def test_voices_are_set_aside_up_to_a_third_of_the_clips() -> None:
     alice = [clip("alice", ("angry", "sad")[n % 2], f"{n:02}") for n in range(12)]
     bob = [clip("bob", ("angry", "sad")[n % 2], f"b{n}") for n in range(8)]
     assert set(bob) - retraining.set_aside(alice + bob)
+
+
+def test_a_training_that_is_stopped_may_end_what_it_is_at(tmp_path, monkeypatch) -> None:
+    told, ready = tmp_path / "told", tmp_path / "ready"
+    script = f"""
+import pathlib, signal, sys, time
+signal.signal(signal.SIGTERM, lambda *_: (pathlib.Path({str(told)!r}).touch(), sys.exit()))
+pathlib.Path({str(ready)!r}).touch()
+time.sleep(600)"""
+    asked(tmp_path, monkeypatch, script)
+    monkeypatch.setattr(retraining, "PATIENCE", 60.0)
+    retraining.go_on()
+    while not ready.exists():
+        time.sleep(0.05)
+    retraining.stop()
+    assert told.exists()
+
+
+def test_a_training_has_the_seed_that_spares_ones_own_clips(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(retraining, "FOLDER", tmp_path / "job")
+    monkeypatch.setattr(retraining, "MODELS", tmp_path / "models")
+    monkeypatch.setattr(corpora, "scan", lambda *_: range(100))
+    monkeypatch.setattr(retraining, "_seed", lambda _: 7)
+    monkeypatch.setattr(retraining, "_launch", lambda _: None)
+    retraining.start("one", [], sources=[], network="vector")
+    command = json.loads((tmp_path / "job" / "job.json").read_text())["command"]
+    assert command[command.index("--seed") + 1] == "7"
