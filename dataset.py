@@ -220,7 +220,8 @@ def extract(
     work(originals, "features")
     heard = np.concatenate([_read(chunk.file, "heard") for chunk in originals])
     for path in table.path[~heard]:
-        LOG.warning("%s left out: it cannot be read, or is silent throughout", path)
+        place = audio.printable(path)
+        LOG.warning("%s left out: it cannot be read, or is silent throughout", place)
     augmented = [
         _plan(table[heard], contents, recipe, cache=cache, seed=seed + number)
         for number, recipe in enumerate(recipes[1:])
@@ -307,5 +308,4 @@ def _extract_chunk(chunk: _Chunk) -> int:
 
 
 def _read(file: Path, name: str) -> np.ndarray:
-    with np.load(file) as arrays:
-        return arrays[name]
+    return files.arrays(file, name)[name]

@@ -7,9 +7,14 @@ import hashlib
 import logging
 import os
 import sys
+import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
+
+if TYPE_CHECKING:
+    import numpy as np
 
 LOG = logging.getLogger("files")
 
@@ -36,6 +41,21 @@ def whole(file: Path) -> Iterator[Path]:
             os.replace(part, file)
     finally:
         part.unlink(missing_ok=True)
+
+
+def arrays(file: Path, *names: str) -> dict[str, "np.ndarray"]:
+    """Return arrays of a file of `numpy.savez`, all where none is named.
+
+    Raises:
+        OSError: it cannot be read, or is damaged; the error names the file.
+    """
+    import numpy as np
+
+    try:
+        with file.open("rb") as stream, np.load(stream) as stored:
+            return {name: stored[name] for name in names or stored.files}
+    except (zipfile.BadZipFile, zlib.error, ValueError, EOFError, KeyError) as error:
+        raise OSError(errno.EIO, f"damaged, delete it ({error})", os.fspath(file)) from None
 
 
 def sha256(file: str | os.PathLike[str]) -> str:

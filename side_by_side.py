@@ -98,7 +98,7 @@ class Task(NamedTuple):
 
     def member(self) -> Member:
         """Return what a finished training made."""
-        stored = self._stored()
+        stored = files.arrays(self.file)
         count = sum(name.startswith("weight_") for name in stored)
         return Member(
             stored["kind"].item(),
@@ -109,11 +109,7 @@ class Task(NamedTuple):
 
     def answers(self) -> np.ndarray:
         """Return its logits of the clips that it set aside: (clips, emotions)."""
-        return self._stored()["validation"]
-
-    def _stored(self) -> dict[str, np.ndarray]:
-        with np.load(self.file) as stored:
-            return dict(stored)
+        return files.arrays(self.file, "validation")["validation"]
 
 
 def tasks(
@@ -209,19 +205,18 @@ def _train(job: Job, packed: Path, task: Task) -> None:
         job.progress.note(training=task.file.stem, epoch=epoch, epochs=task.epochs, loss=loss)
 
     try:
-        with files.named(task.state):
-            member = fit(
-                job.kind,
-                job.dataset.table,
-                Packed.open(packed),
-                task.split.train,
-                scaled_by=task.scaled_by,
-                emotions=job.emotions,
-                seed=task.seed,
-                epochs=task.epochs,
-                state=task.state,
-                on_epoch=note_epoch,
-            )
+        member = fit(
+            job.kind,
+            job.dataset.table,
+            Packed.open(packed),
+            task.split.train,
+            scaled_by=task.scaled_by,
+            emotions=job.emotions,
+            seed=task.seed,
+            epochs=task.epochs,
+            state=task.state,
+            on_epoch=note_epoch,
+        )
     except tf.errors.ResourceExhaustedError as error:
         raise MemoryError(error.message) from None
     said = {}

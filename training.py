@@ -17,6 +17,7 @@ import pandas as pd
 import tensorflow as tf
 from keras import ops
 
+import files
 import network
 from augment import Babble, ColouredNoise, Microphone, Reverb, Speed, Telephone
 from dataset import Dataset, Packed, Recipe, Sometimes
@@ -293,19 +294,17 @@ def _learn(
     variables = [*body.variables, *body.optimizer.variables]
     epoch = 0
     if state.exists():
-        with np.load(state) as stored:
-            epoch = stored["epoch"].item()
-            for number, variable in enumerate(variables):
-                variable.assign(stored[f"variable_{number}"])
+        stored = files.arrays(state)
+        epoch = stored["epoch"].item()
+        for number, variable in enumerate(variables):
+            variable.assign(stored[f"variable_{number}"])
     while epoch < epochs:
         losses = [body.train_on_batch(inputs, targets) for inputs, targets in batches(epoch)]
         epoch += 1
-        # Whole or not at all: a kill while writing leaves the state of the epoch before.
-        part = state.with_suffix(".part")
-        with part.open("wb") as file:
+        # A kill while writing leaves the state of the epoch before.
+        with files.whole(state) as part, part.open("wb") as file:
             arrays = {f"variable_{n}": variable.numpy() for n, variable in enumerate(variables)}
             np.savez(file, epoch=epoch, **arrays)
-        part.replace(state)
         if on_epoch is not None:
             on_epoch(epoch, float(np.mean(losses)))
     body.optimizer.finalize_variable_values(body.trainable_variables)

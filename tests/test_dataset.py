@@ -123,6 +123,15 @@ def test_a_chunk_that_is_killed_while_written_is_none(tmp_path, monkeypatch) -> 
     assert len(extract(corpus, tmp_path / "cache", [()]).table) == 2
 
 
+def test_a_damaged_chunk_is_named_and_what_to_do(tmp_path) -> None:
+    corpus = small_corpus(tmp_path)
+    file = extract(corpus, tmp_path / "cache", [()]).copies[0][0]
+    file.write_bytes(file.read_bytes()[:200])
+    with pytest.raises(OSError, match="damaged, delete it") as error:
+        extract(corpus, tmp_path / "cache", [()])
+    assert error.value.filename == str(file)
+
+
 def test_clips_that_kill_their_process_twice_end_the_extraction(tmp_path, monkeypatch) -> None:
 
     monkeypatch.setattr(workers, "stream", lambda _, items, **__: ((item, None) for item in items))
