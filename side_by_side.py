@@ -201,7 +201,8 @@ def _side_by_side(
 
 def _train(job: Job, packed: Path, task: Task) -> None:
     def note_epoch(epoch: int, loss: float) -> None:
-        task.epoch.write_text(str(epoch))
+        with files.named(task.epoch):
+            task.epoch.write_text(str(epoch))
         job.progress.note(training=task.file.stem, epoch=epoch, epochs=task.epochs, loss=loss)
 
     try:

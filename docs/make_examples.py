@@ -232,9 +232,9 @@ def with_palette(shot: Image.Image) -> Image.Image:
     """Return a picture in 256 colours, a third as large: those of the emotions, and its own."""
     emotions = [part for color in palette.COLORS.values() for part in bytes.fromhex(color[1:])]
     own = shot.quantize(256 - len(palette.COLORS)).getpalette() or []
-    picture = Image.new("P", (1, 1))
-    picture.putpalette(emotions + own)
-    return shot.quantize(palette=picture, dither=Image.Dither.NONE)
+    colors = Image.new("P", (1, 1))
+    colors.putpalette(emotions + own)
+    return shot.quantize(palette=colors, dither=Image.Dither.NONE)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,9 @@ import progress
 from progress import Progress
 
 
-@pytest.mark.parametrize("line", ['{"step": "feat', '{"step": "feat\n', "\n", "\x00\x00"])
+@pytest.mark.parametrize(
+    "line", ['{"step": "feat', '{"step": "feat\n', "\n", "\x00\x00", "\x00\x00\n"]
+)
 def test_a_line_that_was_cut_off_hides_no_other(line, tmp_path):
     file = tmp_path / "progress.jsonl"
     log = Progress(file)
