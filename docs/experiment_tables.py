@@ -354,6 +354,12 @@ _PLAIN: dict[str, dict[str, str]] = {
     "temperatures": {"temperature": "what", "nats per clip": "nats:.3f", "ECE": "ece"},
     "voice_pitch": {"reference": "reference", "without": "alone", "with it": "told"},
     "beside_leaning": {"asked": "what", "8 random clips": "eight", "32 random clips": "many"},
+    "known_moods": {
+        "a reference": "what",
+        "8 random clips": "eight",
+        "32 random clips": "many",
+        "8 neutral and calm clips": "quiet",
+    },
     "asked_limits_again": {
         "asked at": "limit",
         **_HOME,
