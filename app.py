@@ -85,7 +85,7 @@ def show_scores(manifest: dict[str, Any]) -> None:
         unheard, known = st.columns(2)
         unheard.metric(Page.SPEAKER_SCORE, percent(found["speaker"]["uar"]), help=Page.SPEAKER_HINT)
         known.metric(Page.RANDOM_SCORE, percent(found["random"]["uar"]), help=Page.RANDOM_HINT)
-        test, count = found["speaker"]["test"], len(found["speaker"]["emotions"])
+        test, count = found["speaker"]["test"], len(found["speaker"]["f1_per_emotion"])
         st.caption(plain(Page.SCORES_HINT.format(test=test, count=count)))
         across = [record["uar"] for record in records if record["protocol"] == "cross-corpus"]
         if across:

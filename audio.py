@@ -314,7 +314,7 @@ def _share_read(file: BinaryIO) -> float:
     place = file.tell()
     size = file.seek(0, os.SEEK_END)
     file.seek(place)
-    return place / size
+    return min(1.0, place / size)  # FFmpeg looks behind the end of a file that was cut off
 
 
 def _check(rate: int, block: np.ndarray, seconds: float) -> None:

@@ -100,18 +100,19 @@ def probability_chart(
 def confusion_chart(
     matrix: np.ndarray, emotions: Sequence[str], *, truth: str, taken: str
 ) -> Chart:
-    """Return a confusion matrix in hundredths of each row.
+    """Return a confusion matrix in hundredths of each row; emotions without a clip have no row.
 
     Args:
         matrix: (emotions, emotions) counts, rows truth.
         emotions: of rows and columns.
         truth, taken: titles of rows and columns.
     """
-    shares = (matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)).ravel()
+    there = [number for number, row in enumerate(matrix) if row.any()]
+    shares = (matrix[there] / matrix[there].sum(axis=1, keepdims=True)).ravel()
     cells = pd.DataFrame(
         {
-            "truth": np.repeat(emotions, len(emotions)),
-            "taken": np.tile(emotions, len(emotions)),
+            "truth": np.repeat(np.array(emotions)[there], len(emotions)),
+            "taken": np.tile(emotions, len(there)),
             "share": shares,
             "text": [f"{100 * share:.0f}" if share >= 0.005 else "" for share in shares],
         }
@@ -124,7 +125,7 @@ def confusion_chart(
         "config": {"axis": AXIS_TEXT},
         "datasets": {"cells": cells},
         "data": {"name": "cells"},
-        "height": 70 + 30 * len(emotions),
+        "height": 70 + 30 * len(there),
         "encoding": {
             "x": names | {"field": "taken", "title": taken, "axis": top},
             "y": names | {"field": "truth", "title": truth, "axis": axis},

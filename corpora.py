@@ -304,9 +304,10 @@ def _read_name(path: PurePath) -> Clip | None:
     return None
 
 
-def _audio_files(folder: Path) -> Iterator[Path]:
+def _audio_files(folder: Path, unreadable: list[OSError]) -> Iterator[Path]:
+    """Yield the audio files in a folder, and collect why a folder in it cannot be looked into."""
     visited = set()
-    for parent, folders, names in os.walk(folder, followlinks=True):
+    for parent, folders, names in os.walk(folder, onerror=unreadable.append, followlinks=True):
         real = os.path.realpath(parent)
         # Hidden: unfinished downloads, and what macOS adds to archives. Visited: links that loop.
         folders[:] = sorted(f for f in folders if not f.startswith(".") and real not in visited)
@@ -321,7 +322,8 @@ def _scan_folder(folder: Path) -> Found:
     if parse_emotion(root.name):  # the folder of a single emotion was given
         root = root.parent
     clips, others, inner = [], dict[str, list[Path]](), dict[str, set[str]]()
-    for path in _audio_files(folder):
+    unreadable: list[OSError] = []
+    for path in _audio_files(folder, unreadable):
         relative = Path(os.path.abspath(path)).relative_to(root)
         clip = _read_name(root.name / relative)
         if clip is None and (emotion := parse_folders(relative)):
@@ -335,6 +337,7 @@ def _scan_folder(folder: Path) -> Found:
             kind = f"of {clip.emotion}" if clip else "without an emotion in name or folder"
             others.setdefault(kind, []).append(path)
     found = [f"{len(paths)} audio files {kind} ({paths[0]})" for kind, paths in others.items()]
+    found += [f"{error.filename}, which cannot be read ({error.strerror})" for error in unreadable]
     if not clips:
         holds = ", ".join(found) or "no audio file"
         raise CorpusError(f"{folder} holds {holds}; names expected are {_EXAMPLES}")

@@ -3,8 +3,8 @@
 Clips are worked off in chunks of one folder. A chunk is the unit of parallel work, of progress and
 of the cache, so an interrupted extraction loses the chunks in hand and no more. The key of a chunk
 holds all that decides its content: the files (their names, which seed the transforms, and what is
-in them), the version of the features, the transforms with their code, and the seed. Clips that
-move, or are unpacked once more, are found again.
+in them), the version of the features (`features.FEATURE_VERSION`, raised by hand), the transforms
+with their code, and the seed. Clips that move, or are unpacked once more, are found again.
 """
 
 import hashlib
@@ -86,10 +86,16 @@ class Packed:
 
     @classmethod
     def open(cls, file: Path) -> "Packed":
-        """Map the files of `pack` into memory."""
-        heard = np.load(file.with_suffix(".pitch.npy"), mmap_mode="r")
-        starts = np.load(file.with_suffix(".starts.npy"))
-        return cls(np.load(file, mmap_mode="r"), heard, starts)
+        """Map the files of `pack` into memory.
+
+        Raises:
+            OSError: one of them is missing or damaged; the error names it.
+        """
+        maps = []
+        for part in _parts(file):
+            with files.undamaged(part):
+                maps.append(np.load(part, mmap_mode="r"))
+        return cls(*maps)
 
     def clip(self, copy: int, row: int) -> np.ndarray:
         """Return the frames of one clip: (frames, 264) float32."""
@@ -104,10 +110,10 @@ class Packed:
 
 
 def pack(dataset: Dataset, file: Path) -> None:
-    """Write the frames of all copies for `Packed.open`, unless the file is there already."""
+    """Write the frames of all copies for `Packed.open`, unless the files are there already."""
     from tqdm import tqdm
 
-    if file.exists():
+    if all(part.exists() for part in _parts(file)):
         return
     chunks = [chunk for copy in dataset.copies for chunk in copy]
     lengths = [_read(chunk, "lengths") for chunk in chunks]
@@ -120,8 +126,8 @@ def pack(dataset: Dataset, file: Path) -> None:
         "shape": (int(ends[-1, -1]), len(features.FEATURE_NAMES)),
     }
     bar = {"desc": "training material", "unit": "chunk"}
-    with files.whole(file) as part, part.open("wb") as stream:
-        np.save(file.with_suffix(".starts.npy"), starts)
+    frames_file, *others = _parts(file)
+    with files.whole(frames_file) as part, part.open("wb") as stream:
         # Not through a map of memory: a disk that is full then ends the process without a word.
         np.lib.format.write_array_header_1_0(stream, header)
         heard = []
@@ -129,13 +135,20 @@ def pack(dataset: Dataset, file: Path) -> None:
             frames = features.decibel(_read(chunk, "frames"))
             stream.write(frames.astype(np.float16).tobytes())
             heard.append(_contours(frames[:, features.MEL], clips).astype(np.float16))
-        np.save(file.with_suffix(".pitch.npy"), np.concatenate(heard))
+    for other, content in zip(others, (np.concatenate(heard), starts), strict=True):
+        with files.whole(other) as part, part.open("wb") as stream:
+            np.save(stream, content)
 
 
 def discard(file: Path) -> None:
     """Remove the files of `pack`, as far as they are there."""
-    for part in (file, file.with_suffix(".pitch.npy"), file.with_suffix(".starts.npy")):
+    for part in _parts(file):
         part.unlink(missing_ok=True)
+
+
+def _parts(file: Path) -> tuple[Path, Path, Path]:
+    """Return the files of `pack`: of frames, pitch and starts, as in `Packed`."""
+    return file, file.with_suffix(".pitch.npy"), file.with_suffix(".starts.npy")
 
 
 def _contours(mel: np.ndarray, lengths: np.ndarray) -> np.ndarray:

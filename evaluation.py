@@ -104,9 +104,10 @@ def records(
 ) -> list[dict[str, Any]]:
     """Return the metric records of a protocol, as a manifest holds them.
 
-    One per corpus, over the emotions that its test and its training clips share, and where a
-    corpus holds song, one more over its speech alone. None where these are fewer than two, between
-    which nobody errs, or where no clip was drawn to be tested.
+    One per corpus, of clips whose emotions the training clips have, too, and where a corpus holds
+    song, one more over its speech alone. None where these emotions are fewer than two, between
+    which nobody errs, or where no clip was drawn to be tested. Any emotion of the training may be
+    answered, as in use; across corpora, only those that both know.
     """
     made = []
     for corpus, everything in table.groupby("corpus"):
@@ -124,6 +125,9 @@ def records(
                 if emotion in set(test.emotion) and emotion in set(train.emotion)
             ]
             asked = test.index[test.emotion.isin(shared)]
+            answers = shared
+            if protocol != "cross-corpus":
+                answers = [emotion for emotion in emotions if emotion in set(train.emotion)]
             if len(shared) < 2 or not any(np.isin(member.test, asked).any() for member in members):
                 continue
             made.append(
@@ -131,7 +135,7 @@ def records(
                     "protocol": protocol,
                     "train": describe(train),
                     "test": describe(test),
-                    **_scores(table, test.index, shared, list(emotions), members),
+                    **_scores(table, asked, answers, list(emotions), members),
                 }
             )
     return made
@@ -142,7 +146,7 @@ def likeness(record: Mapping[str, Any]) -> tuple[bool, int]:
 
     People speak more often than they sing, and feel more than six emotions.
     """
-    return record["test"].endswith(" song"), -len(record["emotions"])
+    return record["test"].endswith(" song"), -len(record["f1_per_emotion"])
 
 
 def summarise(table: "pd.DataFrame") -> dict[str, dict[str, Any]]:
@@ -176,6 +180,8 @@ def report(record: dict[str, Any]) -> str:
         f"{'':12}precision  recall     F1  clips",
     ]
     for number, emotion in enumerate(record["emotions"]):
+        if emotion not in record["f1_per_emotion"]:  # answered or not, it was never right
+            continue
         precision = hits[number] / max(1, matrix[:, number].sum())
         recall = hits[number] / max(1, matrix[number].sum())
         f1 = record["f1_per_emotion"][emotion]
@@ -201,17 +207,16 @@ def report(record: dict[str, Any]) -> str:
 
 def _scores(
     table: "pd.DataFrame",
-    allowed: "pd.Index",
-    shared: list[str],
+    asked: "pd.Index",
+    answers: list[str],
     emotions: list[str],
     results: list[FoldResult],
 ) -> dict[str, Any]:
     import pandas as pd
 
-    columns = [emotions.index(emotion) for emotion in shared]
+    columns = [emotions.index(emotion) for emotion in answers]
     rows = []
     for result in results:
-        # Emotions that train and test do not share are out of the question put to the network.
         probabilities = result.probabilities[:, columns]
         probabilities = probabilities / probabilities.sum(axis=1, keepdims=True)
         rows.append(
@@ -220,14 +225,14 @@ def _scores(
                     "row": result.test,
                     "fold": result.fold,
                     "seed": result.seed,
-                    "prediction": np.array(shared)[probabilities.argmax(axis=1)],
+                    "prediction": np.array(answers)[probabilities.argmax(axis=1)],
                     "confidence": probabilities.max(axis=1),
                 }
             )
         )
     said = pd.concat(rows, ignore_index=True)
     said = said.join(table[["emotion", "speaker"]], on="row")
-    said = said[said.row.isin(allowed) & said.emotion.isin(shared)]
+    said = said[said.row.isin(asked)]
     correct = (said.prediction == said.emotion).to_numpy()
     confidence = said.confidence.to_numpy()
 
@@ -236,18 +241,20 @@ def _scores(
         for (fold, seed), part in said.groupby(["fold", "seed"], sort=False)
     ]
     fold_uars = [entry["uar"] for entry in per_fold]
-    matrix = confusion_matrix(said.emotion, said.prediction, shared)
+    matrix = confusion_matrix(said.emotion, said.prediction, answers)
+    f1 = f1_per_emotion(said.emotion, said.prediction, answers)
+    tested = set(said.emotion)
     per_speaker = said.assign(correct=correct).groupby("speaker").correct.mean()
     return {
-        "emotions": shared,
+        "emotions": answers,
         "folds": int(said.fold.nunique()),
         "seeds": sorted(int(seed) for seed in said.seed.unique()),
         "clips": int(said.row.nunique()),
         "uar": float(uar_of(matrix)),
-        "uar_std": float(np.std(fold_uars)),
-        "uar_interval": _bootstrap_interval(said, shared),
+        "uar_std": float(np.std(fold_uars, ddof=1)) if len(fold_uars) > 1 else 0.0,
+        "uar_interval": _bootstrap_interval(said, answers),
         "accuracy": float(correct.mean()),
-        "f1_per_emotion": f1_per_emotion(said.emotion, said.prediction, shared),
+        "f1_per_emotion": {emotion: f1[emotion] for emotion in answers if emotion in tested},
         "ece": ece(confidence, correct),
         "uar_per_fold": per_fold,
         "accuracy_per_speaker": {name: float(value) for name, value in per_speaker.items()},
@@ -295,21 +302,25 @@ def _bootstrap_interval(said: "pd.DataFrame", emotions: list[str]) -> list[float
 
 
 def plot_confusion(matrix: np.ndarray, emotions: Sequence[str], file: str | Path) -> None:
-    """Draw a confusion matrix as shares of each row, with the counts, into an image file."""
+    """Draw a confusion matrix as shares of each row, with the counts, into an image file.
+
+    Emotions of which there was no clip have a column alone.
+    """
     from matplotlib.figure import Figure
 
     matrix = np.asarray(matrix)
-    clips = matrix.sum(axis=1, keepdims=True)
-    share = matrix / np.maximum(clips, 1)
+    there = [number for number, row in enumerate(matrix) if row.any()]
+    clips = matrix[there].sum(axis=1, keepdims=True)
+    share = matrix[there] / clips
     figure = Figure(figsize=(6.4, 5.6), layout="constrained")
     axes = figure.subplots()
     image = axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
-    ticks = range(len(emotions))
-    axes.set_xticks(ticks, emotions, rotation=45, ha="right")
-    axes.set_yticks(ticks, [f"{e} ({n})" for e, n in zip(emotions, clips[:, 0], strict=True)])
+    axes.set_xticks(range(len(emotions)), emotions, rotation=45, ha="right")
+    names = [f"{emotions[number]} ({matrix[number].sum()})" for number in there]
+    axes.set_yticks(range(len(names)), names)
     axes.set(xlabel="predicted", ylabel="true (number)")
-    for row, column in np.ndindex(*matrix.shape):
-        if matrix[row, column]:
+    for row, column in np.ndindex(*share.shape):
+        if share[row, column]:
             color = "white" if share[row, column] > 0.5 else "black"
             text = f"{share[row, column]:.0%}"
             axes.text(column, row, text, ha="center", va="center", color=color, fontsize=9)

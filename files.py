@@ -6,6 +6,7 @@ import glob
 import hashlib
 import logging
 import os
+import struct
 import sys
 import zipfile
 import zlib
@@ -17,6 +18,17 @@ if TYPE_CHECKING:
     import numpy as np
 
 LOG = logging.getLogger("files")
+
+#: What zipfile was seen to raise on damaged archives; RuntimeError includes NotImplementedError.
+ZIP_ERRORS = (
+    zipfile.BadZipFile,
+    OSError,
+    EOFError,
+    RuntimeError,
+    ValueError,
+    struct.error,
+    zlib.error,
+)
 
 
 class BusyError(Exception):
@@ -51,10 +63,22 @@ def arrays(file: Path, *names: str) -> dict[str, "np.ndarray"]:
     """
     import numpy as np
 
+    with undamaged(file), file.open("rb") as stream, np.load(stream) as stored:
+        return {name: stored[name] for name in names or stored.files}
+
+
+@contextlib.contextmanager
+def undamaged(file: Path) -> Iterator[None]:
+    """Say of a file of NumPy that cannot be made sense of that it is damaged, and which it is.
+
+    Raises:
+        OSError: it is damaged, or cannot be opened; the error names the file.
+    """
     try:
-        with file.open("rb") as stream, np.load(stream) as stored:
-            return {name: stored[name] for name in names or stored.files}
-    except (zipfile.BadZipFile, zlib.error, ValueError, EOFError, KeyError) as error:
+        yield
+    except (*ZIP_ERRORS, KeyError) as error:
+        if isinstance(error, OSError) and error.filename:
+            raise
         raise OSError(errno.EIO, f"damaged, delete it ({error})", os.fspath(file)) from None
 
 

@@ -12,15 +12,14 @@ import os
 import re
 import shutil
 import stat
-import struct
 import unicodedata
 import zipfile
-import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import PurePath
 from typing import Any, BinaryIO, NamedTuple
 
 import corpora
+import files
 import limits
 from audio import EXTENSIONS, AudioError, printable
 
@@ -35,16 +34,6 @@ TOO_MUCH = (
     "over, and bring it with fewer others"
 )
 _EXPECTED = "files ending in .wav, .flac, .mp3, .m4a, .ogg and the like are looked for"
-# What zipfile was seen to raise on damaged archives; RuntimeError includes NotImplementedError.
-_ZIP_ERRORS = (
-    zipfile.BadZipFile,
-    OSError,
-    EOFError,
-    RuntimeError,
-    ValueError,
-    struct.error,
-    zlib.error,
-)
 
 
 class Input(NamedTuple):
@@ -115,12 +104,12 @@ def read(sound: Input) -> str | bytes:
     try:
         archive = _open_archive(sound.file, os.stat(sound.file).st_mtime_ns)
         return _read_member(archive, sound.member)
-    except _ZIP_ERRORS as error:
+    except files.ZIP_ERRORS as error:
         raise AudioError(_zip_fault(error, _DAMAGED)) from None
 
 
 def _zip_fault(error: Exception, damaged: str) -> str:
-    """What an error of `_ZIP_ERRORS` says of an archive."""
+    """What an error of `files.ZIP_ERRORS` says of an archive."""
     if isinstance(error, PermissionError | FileNotFoundError):
         return f"cannot be read ({error.strerror}); check the archive's name and permissions"
     return f"{damaged} ({error}); pack it again"
@@ -155,7 +144,7 @@ def unpack(
                     most -= len(content)
                 else:
                     sound = sound._replace(error=TOO_MUCH)
-            except _ZIP_ERRORS as error:
+            except files.ZIP_ERRORS as error:
                 sound = sound._replace(error=_zip_fault(error, _DAMAGED))
         yield sound, content
 
@@ -217,8 +206,8 @@ def _from_address(url: str) -> Iterator[Input]:
         yield _sound(url)
         return
     try:
-        with _file_system(url) as (files, root):
-            names = files.find(root) if files.isdir(root) else None
+        with _file_system(url) as (system, root):
+            names = system.find(root) if system.isdir(root) else None
     except AudioError as error:
         yield Input(_tabular(url), url, error=str(error))
         return
@@ -232,7 +221,7 @@ def _from_address(url: str) -> Iterator[Input]:
         inside = name.removeprefix(root)
         if _ending(name) in EXTENSIONS and "/." not in inside:
             empty = False
-            yield _input(files.unstrip_protocol(name), name, name.removeprefix(above).lstrip("/"))
+            yield _input(system.unstrip_protocol(name), name, name.removeprefix(above).lstrip("/"))
     if empty:
         yield Input(_tabular(url), url, error=f"no sound in this folder; {_EXPECTED}")
 
@@ -263,14 +252,14 @@ def _file_system(url: str) -> Iterator[tuple[Any, str]]:
 
 
 def _download(url: str) -> bytes:
-    with _file_system(url) as (files, path):
+    with _file_system(url) as (system, path):
         # Opening a pipe would wait for somebody to write into it.
-        if getattr(files, "local_file", False) and not os.path.isfile(path):
+        if getattr(system, "local_file", False) and not os.path.isfile(path):
             raise FileNotFoundError(path)
         content = io.BytesIO()
         # As a stream: a web server may send all of a file whatever part of it is asked for.
         whole = {"block_size": 0} if _is_web(url) else {}
-        with files.open(path, **whole) as stream:
+        with system.open(path, **whole) as stream:
             while content.tell() <= _MEMBER_BYTES and (piece := stream.read(_PIECE_BYTES)):
                 content.write(piece)
     if content.tell() > _MEMBER_BYTES:
@@ -294,7 +283,7 @@ def _from_zip(file: str, content: BinaryIO | None = None) -> Iterator[Input]:
     try:
         with zipfile.ZipFile(content or file) as archive:
             members = list(enumerate(archive.infolist()))
-    except _ZIP_ERRORS as error:
+    except files.ZIP_ERRORS as error:
         reason = _zip_fault(error, "cannot be read as a zip archive")
         yield Input(_tabular(file), "", error=reason)
         return

@@ -2,7 +2,7 @@
 
 Some people sound angry or sad whatever they say, to a network as to people. The mean of its
 log-probabilities over some of a person's speech, less what is usual, is that leaning. All numbers
-here were chosen on validation speakers (docs/experiments.md).
+here but `SHARPENING` were chosen on validation speakers (docs/experiments.md).
 """
 
 from collections.abc import Sequence

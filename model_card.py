@@ -29,15 +29,17 @@ tags: [speech-emotion-recognition]
 
 {what}
 
-Written by `model_card.py` from `manifest.json`; every figure below comes from there.
+Written by `model_card.py`.
 
 ## Results
 
 {table}
 
-UAR is the unweighted average recall: guessing scores {chance}. Every clip that is tested counts
-once per seed; ± is the standard deviation over folds and seeds, the interval the 95 % bootstrap
-over speakers, ECE the expected calibration error.
+From `manifest.json`. UAR is the unweighted average recall: guessing scores {chance}. Every
+clip that is tested counts once per seed; ± is the standard deviation over folds and seeds, the
+interval the 95 % bootstrap over speakers, ECE the expected calibration error. Of a random split's
+test clips, many may have a twin in the training: the same voice, sentence and emotion once more.
+Across corpora, only emotions that both know are asked about, and may be answered.
 {figures}{reports}{ablation}
 ## Trained on
 
@@ -68,8 +70,10 @@ _ABLATION = """
 
 {table}
 
-How these were measured, and everything else that was tried:
-[docs/experiments.md](../../docs/experiments.md).
+These are no test figures: UAR on validation speakers (known voices: accuracy), from
+`results/experiments.json`, of one network each and mostly of earlier recipes. Differences of less
+than three points are chance. How they were measured, what the words mean, and everything else that
+was tried: [docs/experiments.md](../../docs/experiments.md).
 """
 
 
@@ -100,8 +104,8 @@ def write(folder: Path, manifest: dict[str, Any], *, ablation: str = "") -> None
 
 
 def _chance(manifest: dict[str, Any]) -> str:
-    """Return in words what guessing scores: of fewer emotions, across corpora, it scores more."""
-    numbers = {len(record["emotions"]) for record in manifest["metrics"]}
+    """Return in words what guessing scores: where fewer emotions are tested, it scores more."""
+    numbers = {len(record["f1_per_emotion"]) for record in manifest["metrics"]}
     asked = sorted(numbers or {len(manifest["labels"])}, reverse=True)
     return " or ".join(f"{1 / number:.1%} of {number} emotions" for number in asked)
 
@@ -136,7 +140,11 @@ def _card(manifest: dict[str, Any], figures: Mapping[str, str], ablation: str) -
         training=f"seed {training['seed']}, {training['epochs']} epochs, networks averaged: "
         f"{training['members']}, softmax temperature {training['temperature']:.2f} "
         "from validation clips"
-        + (f", the fewer their voices the nearer to the usual {usual:.2f}" if usual else "")
+        + (
+            f", drawn towards the usual {usual:.2f}, the more so the fewer voices these hold"
+            if usual
+            else ""
+        )
         + (
             f", up to {TEMPERATURE:g} times as high for recordings unlike these" if familiar else ""
         ),

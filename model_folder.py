@@ -121,7 +121,8 @@ def write(
     import evaluation
     import model_card
 
-    folder = Path(os.path.abspath(folder))
+    name = os.path.basename(os.path.abspath(folder))
+    folder = Path(os.path.realpath(folder))  # a link stays one
     folder.parent.mkdir(parents=True, exist_ok=True)
     new = folder.with_name(f".{folder.name}.new")
     shutil.rmtree(new, ignore_errors=True)  # what a killed process left
@@ -133,7 +134,7 @@ def write(
             (new / "network.tflite").write_bytes(_convert(network, new / "saved"))
             joblib.dump(LabelEncoder().fit(list(emotions)), new / "label_encoder.joblib")
             manifest = {
-                "name": folder.name,
+                "name": name,
                 "network": kind,
                 "labels": list(emotions),
                 "feature_version": features.FEATURE_VERSION,

@@ -2,12 +2,13 @@
 
 Three protocols, from the easy question to the hard one:
 
-random        voices of the training set say other sentences (what most published figures measure);
+random        voices of the training set, often in the same sentence and emotion said once more
+              (what most published figures measure);
 speaker       voices nobody trained on: folds follow speakers;
 cross-corpus  voices, sentences, rooms and microphones nobody trained on: folds follow corpora.
 
 In each, the validation clips come out of the training clips (in the latter two: out of the
-training speakers), and nothing is fitted, stopped or chosen on test clips. Each member of an
+training speakers), and nothing of a split is fitted or stopped on its test clips. Each member of an
 ensemble draws its own, so that together they learn from nearly every clip that is not tested.
 """
 

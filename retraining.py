@@ -167,6 +167,7 @@ def start(model: str, kept: Sequence[Kept], *, sources: Sequence[Path], network:
         # Until this one is under way, others must not see or stop the one before in its place.
         for file in (_process_file(), _job_file(), _progress_file()):
             file.unlink(missing_ok=True)
+        files.sweep(FOLDER)
         clips = FOLDER / "clips.csv"
         aside = set_aside(kept)
         _write(clips, _listed([clip for clip in kept if clip not in aside]))
@@ -215,7 +216,7 @@ def last() -> Training | None:
     is_running = running()  # asked first: what ends in between is then seen as ended next time
     try:
         job = json.loads(_job_file().read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, ValueError):  # or damaged: then nothing can be told of it
         return None
     lines = progress.read(_progress_file())
     end = lines[-1] if lines else {}
@@ -306,9 +307,8 @@ def _listed(kept: Sequence[Kept]) -> str:
 
 
 def _write(file: Path, text: str) -> None:
-    part = file.with_suffix(".part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(file)
+    with files.whole(file) as part:
+        part.write_text(text, encoding="utf-8")
 
 
 def _job_file() -> Path:

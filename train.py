@@ -173,18 +173,22 @@ def reserved(output: Path) -> Iterator[Path]:
     import files
     import model_folder
 
-    if output.exists() and not (output / model_folder.MANIFEST).exists() and any(output.iterdir()):
-        raise UsageError(
-            f"{output} holds something other than a model. Name another folder with --output."
-        )
-    place = Path(os.path.abspath(output))
+    place = Path(os.path.realpath(output))
     # The new model is put together beside the old one.
     beside = next(folder for folder in place.parents if folder.exists())
     for folder in (beside, place):
-        if folder.exists() and not os.access(folder, os.W_OK):
+        if not folder.exists():
+            continue
+        if not folder.is_dir():
+            raise UsageError(f"{folder} is a file. Name another folder with --output.")
+        if not os.access(folder, os.W_OK):
             raise UsageError(
                 f"{folder} must not be written to. Allow it, or name another folder with --output."
             )
+    if place.exists() and not (place / model_folder.MANIFEST).exists() and any(place.iterdir()):
+        raise UsageError(
+            f"{output} holds something other than a model. Name another folder with --output."
+        )
     lock = CACHE / "locks" / hashlib.sha256(os.fsencode(place)).hexdigest()[:16]
     with contextlib.ExitStack() as held:
         try:

@@ -27,7 +27,7 @@ from leaning import QUIET
 from network import N_FEATURES
 
 # ---------------------------------------------------------------------------------------------
-# The recipes of the two networks. Nothing below is chosen on test clips: docs/experiments.md.
+# The recipes of the two networks, chosen on validation clips: docs/experiments.md.
 
 _COPY: Recipe = (
     Sometimes(0.8, Speed(0.85, 1.18)),  # other voices: pitch, formants and tempo move together

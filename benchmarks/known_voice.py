@@ -5,13 +5,14 @@
 The networks of the EmoBox folds (`train.py --evaluate speaker`; finished ones are not trained
 again) are asked about their own test actors as they are, and adapted to the actor: by half a minute
 or two minutes of random clips whose labels nobody needs, and by half a minute of neutral and calm
-clips. Clips of a reference are not asked about, with or without it. All figures are of speech,
-eight emotions.
+clips, five times each. Clips of a reference are not asked about, with or without it. All figures
+are of speech, eight emotions.
 
 Writes benchmarks/results/known_voice.json.
 """
 
 import argparse
+import itertools
 import json
 import os
 import sys
@@ -35,9 +36,10 @@ if TYPE_CHECKING:
 
 RESULTS = ROOT / "benchmarks" / "results" / "known_voice.json"
 CLIPS = 8  # of 3.7 s: half a minute
-UNLABELLED, NEUTRAL = "half a minute, unlabelled", "half a minute, neutral"
+UNLABELLED, QUIET = "half a minute, unlabelled", "half a minute, neutral and calm"
 LONG = "two minutes, unlabelled"
-REFERENCES = {UNLABELLED: CLIPS, NEUTRAL: CLIPS, LONG: 4 * CLIPS}
+REFERENCES = {UNLABELLED: CLIPS, QUIET: CLIPS, LONG: 4 * CLIPS}
+DRAWS = 5  # of each reference
 
 
 def main() -> int:
@@ -66,7 +68,7 @@ def main() -> int:
         row = {
             "reference": reference,
             "reference_clips": clips,
-            "clips": len(asked) // len(arguments.seed),
+            "clips": len(asked) // (len(arguments.seed) * DRAWS),
         }
         for how in ("alone", "adapted"):
             row[f"uar_{how}"] = evaluation.uar(asked.emotion, asked[how])
@@ -75,12 +77,14 @@ def main() -> int:
             for _, part in asked.groupby("speaker")
         ]
         row["gain"] = row["uar_adapted"] - row["uar_alone"]
+        row["gain_interval"] = gain_interval(asked)
         row["worst_actor_gain"] = float(min(gains))
         row["actors_that_lost"] = int(np.sum(np.array(gains) < 0))
         rows.append(row)
         print(
-            f"{reference:25} reference: UAR {row['uar_alone']:.1%} -> {row['uar_adapted']:.1%}; "
-            f"{row['actors_that_lost']} of {len(gains)} actors lost accuracy, "
+            f"{reference:31} reference: UAR {row['uar_alone']:.1%} -> {row['uar_adapted']:.1%} "
+            "(gain {:.1%} to {:.1%}); ".format(*row["gain_interval"])
+            + f"{row['actors_that_lost']} of {len(gains)} actors lost accuracy, "
             f"at most {-row['worst_actor_gain']:.1%}"
         )
     content = {
@@ -89,12 +93,30 @@ def main() -> int:
         "test": "RAVDESS speech",
         "folds": emobox.FOLDS,
         "seeds": arguments.seed,
+        "draws": DRAWS,
         "versions": model_folder.versions(),
         "rows": rows,
     }
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     return 0
+
+
+def gain_interval(asked: pd.DataFrame) -> list[float]:
+    """Return the 95 % interval of the gain of UAR when the actors are drawn anew."""
+    alone, adapted = (
+        np.stack(
+            [
+                evaluation.confusion_matrix(part.emotion, part[how], corpora.EMOTIONS)
+                for _, part in asked.groupby("speaker")
+            ]
+        )
+        for how in ("alone", "adapted")
+    )
+    rng = np.random.default_rng(0)
+    drawn = rng.integers(len(alone), size=(evaluation.BOOTSTRAP_DRAWS, len(alone)))
+    gains = [evaluation.uar_of(matrices[drawn].sum(axis=1)) for matrices in (adapted, alone)]
+    return np.percentile(gains[0] - gains[1], [2.5, 97.5]).tolist()
 
 
 def ask(table: pd.DataFrame, fold: "Finished") -> list[pd.DataFrame]:
@@ -105,8 +127,8 @@ def ask(table: pd.DataFrame, fold: "Finished") -> list[pd.DataFrame]:
     tested = tested[tested.channel == "speech"]
     said_alone = {path: alone.classify(path).emotion for path in tested.path}
     answers = []
-    for speaker, clips in tested.groupby("speaker"):
-        rng = np.random.default_rng([fold.result.seed, int(speaker[-2:])])
+    for (speaker, clips), draw in itertools.product(tested.groupby("speaker"), range(DRAWS)):
+        rng = np.random.default_rng([fold.result.seed, int(speaker[-2:]), draw])
         neutral, calm = (clips.path[clips.emotion == name] for name in ("neutral", "calm"))
         drawn = list(rng.choice(clips.path, REFERENCES[LONG], replace=False))
         pools = {
@@ -114,7 +136,7 @@ def ask(table: pd.DataFrame, fold: "Finished") -> list[pd.DataFrame]:
             LONG: drawn,
             # There are four neutral clips of each actor and eight calm ones; some of both stay to
             # be asked about.
-            NEUTRAL: [
+            QUIET: [
                 *rng.choice(neutral, len(neutral) - 1, replace=False),
                 *rng.choice(calm, CLIPS - len(neutral) + 1, replace=False),
             ],

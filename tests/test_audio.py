@@ -467,6 +467,29 @@ def test_video_without_sound():
     assert "without sound" in message_of(file.getvalue())
 
 
+def test_no_more_than_all_of_a_film_that_was_cut_off_is_read(tmp_path):
+    file = tmp_path / "film.mp4"
+    with av.open(str(file), "w", options={"movflags": "faststart"}) as output:
+        picture, sound = output.add_stream("mpeg4", rate=10), output.add_stream("aac", rate=48_000)
+        picture.width, picture.height, picture.pix_fmt = 320, 240, "yuv420p"
+        picture.bit_rate = 8_000_000
+        noise = np.random.default_rng(0)
+        for number in range(60):
+            image = noise.integers(0, 255, (240, 320, 3), np.uint8)
+            output.mux(picture.encode(av.VideoFrame.from_ndarray(image)))
+            frame = av.AudioFrame.from_ndarray(
+                noise.uniform(-0.1, 0.1, (1, 4800)).astype(np.float32), "flt", "mono"
+            )
+            frame.sample_rate, frame.pts = 48_000, 4800 * number
+            output.mux(sound.encode(frame))
+        output.mux(picture.encode(None))
+        output.mux(sound.encode(None))
+    for share in (0.3, 0.4, 0.5, 0.6, 0.7):
+        cut, shares = file.read_bytes()[: round(share * file.stat().st_size)], []
+        list(audio.stream(cut, seconds=0.5, progress=shares.append))
+        assert max(shares) == 1.0
+
+
 def test_missing_pyav_matters_only_where_it_is_needed(monkeypatch):
     m4a = encode_av(tone(48000), 48000, "ipod", "aac")
     monkeypatch.setitem(sys.modules, "av", None)

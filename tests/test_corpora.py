@@ -1,5 +1,6 @@
 import logging
 import os
+import re
 import wave
 from pathlib import Path
 
@@ -295,6 +296,27 @@ def test_list_may_be_read_without_labels(tmp_path):
     first, second = tmp_path / "x/1.wav", tmp_path / "2.wav"
     assert read_list(tmp_path / "a.csv", labelled=False) == [(first, "", ""), (second, "", "")]
     assert read_list(tmp_path / "b.csv", labelled=False) == [(first, "", ""), (second, "happy", "")]
+
+
+@pytest.mark.parametrize("others", [True, False])
+def test_a_folder_that_may_not_be_read_is_said(tmp_path, caplog, monkeypatch, others):
+    for person in ("bob", "alice") if others else ("bob",):
+        make(tmp_path / "mine/angry" / person / "1.wav")
+    scandir = os.scandir
+
+    def refuse(folder):  # chmod would not stop root
+        if os.path.basename(folder) == "bob":
+            raise PermissionError(13, "Permission denied", str(folder))
+        return scandir(folder)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    said = r"bob, which cannot be read \(Permission denied\)"
+    if others:
+        assert len(scan(tmp_path / "mine")) == 1
+        assert re.search(said, caplog.text)
+    else:
+        with pytest.raises(CorpusError, match=said):
+            scan(tmp_path / "mine")
 
 
 def test_boredom_is_left_out_and_counted(tmp_path, caplog):

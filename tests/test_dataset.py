@@ -132,6 +132,35 @@ def test_a_damaged_chunk_is_named_and_what_to_do(tmp_path) -> None:
     assert error.value.filename == str(file)
 
 
+@pytest.mark.parametrize("place", [0, 6, 8, 10, 16, 42])
+def test_an_array_file_with_a_wrong_byte_is_named(tmp_path, place) -> None:
+    """In an archive's directory: signature, version, encryption, method, checksum, offset."""
+    file = tmp_path / "a.npz"
+    np.savez(file, one=np.arange(9))
+    content = bytearray(file.read_bytes())
+    content[content.index(b"PK\x01\x02") + place] ^= 0xFF
+    file.write_bytes(content)
+    with pytest.raises(OSError, match="damaged, delete it") as error:
+        files.arrays(file)
+    assert error.value.filename == str(file)
+    with pytest.raises(FileNotFoundError):
+        files.arrays(tmp_path / "none.npz")
+
+
+@pytest.mark.parametrize("name", ["frames.npy", "frames.pitch.npy", "frames.starts.npy"])
+@pytest.mark.parametrize("content", [b"", bytes(200)])
+def test_damaged_training_material_is_named_and_made_anew(tmp_path, name, content) -> None:
+    found = extract(small_corpus(tmp_path), tmp_path / "cache", [()])
+    dataset.pack(found, tmp_path / "frames.npy")
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(OSError, match="damaged, delete it") as error:
+        dataset.Packed.open(tmp_path / "frames.npy")
+    assert error.value.filename == str(tmp_path / name)
+    (tmp_path / name).unlink()
+    dataset.pack(found, tmp_path / "frames.npy")
+    assert dataset.Packed.open(tmp_path / "frames.npy").clip(0, 0).shape[1] == 264
+
+
 def test_clips_that_kill_their_process_twice_end_the_extraction(tmp_path, monkeypatch) -> None:
 
     monkeypatch.setattr(workers, "stream", lambda _, items, **__: ((item, None) for item in items))

@@ -87,7 +87,7 @@ def test_a_record_holds_what_was_measured() -> None:
         )
         for result in results
     ]
-    assert everything["uar_std"] == pytest.approx(np.std(halves))
+    assert everything["uar_std"] == pytest.approx(np.std(halves, ddof=1))
     low, high = everything["uar_interval"]
     assert low < everything["uar"] < high
     assert everything["test"] == "own speech and song"
@@ -135,6 +135,27 @@ def test_cross_corpus_asks_only_for_shared_emotions() -> None:
     assert (first["train"], first["test"]) == ("two speech", "one speech")
     assert (first["clips"], first["uar"]) == (2, 0.5)
     assert second["uar"] == 1.0
+
+
+def test_any_emotion_of_the_training_may_be_answered_but_across_corpora() -> None:
+    table = pd.DataFrame(
+        {
+            "path": list("abcde"),
+            "emotion": ["angry", "happy", "sad", "angry", "happy"],
+            "speaker": list("xxxyy"),
+            "corpus": ["one", "one", "one", "two", "two"],
+            "channel": "speech",
+        }
+    )
+    said = np.array([[1, 0, 0], [0, 1, 0], [0, 0, 1], [0.9, 0.1, 0], [0.1, 0.3, 0.6]])
+    _, two = evaluation.records(
+        table, "speaker", EMOTIONS, [FoldResult("x", 0, np.arange(5), said)]
+    )
+    assert (two["emotions"], two["uar"]) == (list(EMOTIONS), 0.5)
+    assert two["f1_per_emotion"] == {"angry": 1.0, "happy": 0.0}  # no clip of two is sad
+    assert two["confusion_matrix"] == [[1, 0, 0], [0, 0, 1], [0, 0, 0]]
+    assert "sad" not in evaluation.report(two)
+    assert (two["ece"], two["accuracy"]) == (pytest.approx((0.1 + 0.6) / 2), 0.5)
 
 
 @pytest.mark.parametrize("emotions", [["angry", "angry"], ["angry", "sad"]])
@@ -230,7 +251,7 @@ def test_two_seeds_say_twice_what_is_counted_once() -> None:
     assert np.sum(record["confusion_matrix"]) == 240
     uars = [part["uar"] for part in record["uar_per_fold"]]
     assert len(uars) == 4
-    assert record["uar_std"] == pytest.approx(np.std(uars))
+    assert record["uar_std"] == pytest.approx(np.std(uars, ddof=1))
     assert [line.split()[-1] for line in evaluation.report(record).splitlines()[2:5]] == ["40"] * 3
 
 
@@ -243,6 +264,10 @@ def test_the_figures_show_what_was_counted(monkeypatch, tmp_path) -> None:
     confusion, reliability = drawn
     assert confusion.images[0].get_array().tolist() == [[0.75, 0.25], [0, 1]]
     assert [label.get_text() for label in confusion.get_yticklabels()] == ["sad (4)", "calm (2)"]
+    evaluation.plot_confusion(np.array([[0, 0], [1, 3]]), ["sad", "calm"], tmp_path / "c.png")
+    assert drawn[-1].images[0].get_array().tolist() == [[0.25, 0.75]]
+    assert [label.get_text() for label in drawn[-1].get_xticklabels()] == ["sad", "calm"]
+    assert [label.get_text() for label in drawn[-1].get_yticklabels()] == ["calm (4)"]
     _, line = reliability.lines
     assert line.get_xydata().tolist() == [[0.2, 0.0], [0.9, 0.5]]
     assert reliability.get_xlabel() == "confidence"
@@ -276,7 +301,7 @@ def test_the_surest_answers_of_a_record_are_those_of_most_confidence() -> None:
 
 
 def test_a_corpus_named_after_songs_may_be_of_speech() -> None:
-    both = {"emotions": ["angry", "sad"]}
+    both = {"f1_per_emotion": {"angry": 0.5, "sad": 0.5}}
     tests = ["mine song", "folksongs speech", "mine speech and song"]
     found = sorted(tests, key=lambda test: evaluation.likeness({**both, "test": test}))
     assert found[0] == "folksongs speech"

@@ -203,6 +203,36 @@ def test_an_archive_counts_with_what_is_in_it(page, monkeypatch) -> None:
     ]
 
 
+def test_what_an_archive_holds_in_memory_leaves_others_less_room(page, monkeypatch) -> None:
+    monkeypatch.setattr(limits, "VISIT_MB", 1)
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("a.wav", wav(1) + bytes(400_000))
+    size = len(packed.getvalue())
+    page.file_uploader(key="upload-0").set_value(
+        [("all.zip", packed.getvalue(), "application/zip")]
+    )
+    run(page)
+    page.file_uploader(key="folder-0").set_value([("b.wav", wav(1) + bytes(400_000), "audio/wav")])
+    run(page)
+    assert ("b.wav", 0, inputs.TOO_MUCH) in found(page)
+    assert page.session_state["archives"] == {"upload-0": size, "folder-0": 0}
+    page.button(key="clear").click()
+    assert run(page).session_state["archives"] == {}
+
+
+def test_a_refusal_stays_when_more_is_brought(page, monkeypatch) -> None:
+    monkeypatch.setattr(limits, "VISIT_MB", 1)
+    bring(page, ("big.wav", wav(1) + bytes(2**20)))
+    (refused,) = page.session_state["refused"]
+    state = {"upload-0": [DeletedFile(refused), DeletedFile("lost")], "round": 0}
+    taken: list[Recording] = []
+    monkeypatch.setattr(listen, "take", lambda key, recordings: taken.extend(recordings))
+    monkeypatch.setattr(st, "session_state", {**state, "refused": page.session_state["refused"]})
+    listen.take_files("upload-0")
+    assert [(one.name, one.error) for one in taken] == [("big.wav", inputs.TOO_MUCH)]
+
+
 def test_an_upload_that_a_server_lost_is_passed_over(monkeypatch) -> None:
     """A tab outlives the server; what it uploaded to the one before is gone."""
     monkeypatch.setattr(listen, "take", lambda key, recordings: taken.append(recordings))

@@ -263,12 +263,12 @@ def test_labels_are_compared_with_the_answers(model):
 
 def test_a_confusion_matrix_is_drawn_in_hundredths_of_each_label():
     chart = charts.confusion_chart(
-        np.array([[3, 1], [0, 0]]), ["happy", "sad"], truth="label", taken="answer"
+        np.array([[3, 1], [0, 2]]), ["happy", "sad"], truth="label", taken="answer"
     )
     cells = chart["datasets"]["cells"]
     assert list(zip(cells.truth, cells.taken, cells.text, strict=True)) == [
         *(("happy", "happy", "75"), ("happy", "sad", "25")),
-        *(("sad", "happy", ""), ("sad", "sad", "")),
+        *(("sad", "happy", ""), ("sad", "sad", "100")),
     ]
 
 

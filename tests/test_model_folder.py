@@ -92,6 +92,18 @@ def test_a_folder_is_replaced_whole(folder, monkeypatch, exchange) -> None:
     assert [path.name for path in folder.parent.iterdir()] == [folder.name]
 
 
+@pytest.mark.skipif(os.name == "nt", reason="links need a privilege there")
+def test_behind_a_link_a_folder_is_replaced_again_and_again(folder, tmp_path) -> None:
+    link = tmp_path / "linked"
+    link.symlink_to(folder)
+    for kind in ("vector", "frames"):
+        make_model(link, kind)
+        manifest = model_folder.read(link)
+        assert (manifest["network"], manifest["name"]) == (kind, "linked")
+    assert link.is_symlink()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["copy", "linked"]
+
+
 @pytest.mark.parametrize("step", ["_convert", "_put_in_place", "files.sha256"])
 def test_a_failure_leaves_the_old_folder_whole(folder, monkeypatch, step) -> None:
     def fail(*_: object) -> None:

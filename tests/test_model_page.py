@@ -144,14 +144,14 @@ def test_another_test_set_can_be_looked_at_and_other_models_have_others(
 
 
 def test_speech_with_most_emotions_and_unheard_voices_come_first() -> None:
-    three = ["angry", "sad", "happy"]
+    three = {"angry": 0.5, "sad": 0.5, "happy": 0.5}
     tests = model.by_test(
         [
-            record(test="both: speech and song", emotions=three, protocol="random"),
+            record(test="both: speech and song", f1_per_emotion=three, protocol="random"),
             record(test="speech of two"),
-            record(test="speech of three", emotions=three, protocol="cross-corpus"),
-            record(test="speech of three", emotions=three, protocol="random"),
-            record(test="speech of three", emotions=three, protocol="speaker"),
+            record(test="speech of three", f1_per_emotion=three, protocol="cross-corpus"),
+            record(test="speech of three", f1_per_emotion=three, protocol="random"),
+            record(test="speech of three", f1_per_emotion=three, protocol="speaker"),
         ]
     )
     assert list(tests) == ["speech of three", "speech of two", "both: speech and song"]

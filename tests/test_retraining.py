@@ -238,6 +238,13 @@ def test_what_allows_no_training_is_said_before_one_starts(place, monkeypatch):
     assert retraining.last() is None
 
 
+@pytest.mark.parametrize("content", ["", "{", "\0" * 40])
+def test_a_damaged_note_of_a_training_is_none(place, content):
+    retraining.FOLDER.mkdir(exist_ok=True)
+    (retraining.FOLDER / "job.json").write_text(content)
+    assert retraining.last() is None
+
+
 def test_what_was_forgotten_is_not_gone_on_with(place):
     with pytest.raises(retraining.RetrainingError, match="no training to go on with"):
         retraining.go_on()

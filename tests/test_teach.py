@@ -125,6 +125,35 @@ def test_a_full_disk_is_said(monkeypatch):
     assert "No space left on device" in page.error[0].value
 
 
+def refuse(*_, **__):
+    raise PermissionError(13, "Permission denied")
+
+
+def test_a_checkout_that_may_not_be_written_to_shows_what_is_there(monkeypatch):
+    keep("alice angry")
+    monkeypatch.setattr(retraining.files, "alone", refuse)
+    page = open_page()
+    assert "Permission denied" in page.error[0].value
+    assert len(page.dataframe[0].value) == 1
+
+
+def test_what_cannot_be_deleted_or_forgotten_is_said(monkeypatch):
+    keep("alice angry")
+    stopped = dataclasses.replace(RUNNING, state="stopped")
+    monkeypatch.setattr(retraining, "last", lambda: stopped)
+    monkeypatch.setattr(retraining, "forget", refuse)
+    monkeypatch.setattr(my_recordings, "delete", refuse)
+    page = open_page()
+    page.button(key="forget_training").click().run()
+    assert "Permission denied" in page.error[0].value
+    choice = {"selection": {"rows": [0], "columns": [], "cells": []}}
+    page.session_state[f"kept-{hash(tuple(my_recordings.clips()))}"] = choice
+    page.run()
+    page.button(key="delete_chosen").click().run()
+    assert "Permission denied" in page.error[0].value
+    assert not page.exception
+
+
 def open_page() -> AppTest:
     script = "from views import teach; teach.page()"
     page = AppTest.from_string(script, default_timeout=60).run()

@@ -103,6 +103,8 @@ def test_without_recordings_the_ways_to_some_are_said(tmp_path, capsys, monkeypa
         (["--evaluate", "cross-corpus"], "at least two corpora"),
         (["--folds", "9"], "at least 9 speakers, found 4"),
         (["--output", "{corpus}"], "holds something other than a model"),
+        (["--output", __file__], "is a file. Name another folder"),
+        (["--output", f"{__file__}/model"], "is a file. Name another folder"),
     ],
 )
 def test_what_cannot_be_done_is_said_before_any_work(

@@ -9,7 +9,8 @@ from streamlit.testing.v1 import AppTest
 
 import audio
 import limits
-from views import session, voice
+from classifier import EmotionClassifier
+from views import session, turns, voice
 
 
 @pytest.fixture(autouse=True)
@@ -48,6 +49,19 @@ def test_half_a_minute_makes_a_voice_known(key):
     assert "is known" in page.markdown[0].value
     assert not page.error
     assert not page.warning
+
+
+def test_a_known_voice_is_listened_to_once_and_in_turn(monkeypatch):
+    heard = []
+
+    def listen(self, references):
+        heard.append(turns.listening._taken + limits.LISTENING - turns.listening._begun)
+        return adapted_to(self, references)
+
+    adapted_to = EmotionClassifier.adapted_to
+    monkeypatch.setattr(EmotionClassifier, "adapted_to", listen)
+    record(wav(30))
+    assert heard == [1]  # one turn was taken then
 
 
 def test_the_switch_compares_and_forgetting_forgets():

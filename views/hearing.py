@@ -13,7 +13,7 @@ import numpy as np
 import streamlit as st
 
 import audio
-from classifier import MAX_WHOLE_SECONDS, EmotionClassifier, Prediction, Segment
+from classifier import MAX_WHOLE_SECONDS, Prediction, Segment
 from sketch import PIECE_SAMPLES, Sketcher
 from views import session, turns
 from views.session import Recording
@@ -68,7 +68,7 @@ def answer(
         if found.answer is None:
             turns.listening.check()
             try:
-                found.answer = _listen(session.classifier(adapt=adapt), recording, found, progress)
+                found.answer = _listen(recording, found, adapt, progress)
             except audio.AudioError as error:
                 found.answer = str(error).removeprefix("the sound: ")
     return found.answer
@@ -96,13 +96,14 @@ def _remembered() -> WeakValueDictionary[tuple[str, str], Heard]:
 
 
 def _listen(
-    classifier: EmotionClassifier,
     recording: Recording,
     found: Heard,
+    adapt: bool | None,
     progress: Callable[[float], None] | None,
 ) -> Prediction:
     pieces = audio.stream(recording.content, seconds=PIECE_SECONDS, progress=progress)
     with turns.listening:
+        classifier = session.classifier(adapt=adapt)  # which may have to hear the known voice first
         first = next(pieces)
         if len(first) <= MAX_WHOLE_SECONDS * audio.SAMPLE_RATE:
             return classifier.classify_waveform(first)

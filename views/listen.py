@@ -105,6 +105,7 @@ def round_of_widgets() -> int:
     keys = (f"{kind}-{number}" for kind in ("upload", "folder", "record"))
     if any(key in session.sources() and key not in st.session_state for key in keys):
         number += 1
+        session.archives().clear()  # with the widgets that held them
     st.session_state["round"] = number
     return number
 
@@ -114,17 +115,23 @@ def take_files(key: str) -> None:
     found: list[Recording] = []
     labels: Labels = {}
     lists: list[str] = []
+    refused: dict[str, Recording] = st.session_state.setdefault("refused", {})
+    session.archives()[key] = 0
     room = session.room(key)
     for file in st.session_state[key]:
-        if not isinstance(file, UploadedFile):  # gone with a server that was started again
+        if not isinstance(file, UploadedFile):
+            # Refused before, or gone with a server that was started again.
+            found += filter(None, [refused.get(file.file_id)])
             continue
         ending = PurePath(file.name).suffix.lower()
         if file.size > room:
-            found.append(too_much(file.name))
+            refused[file.file_id] = too_much(file.name)
+            found.append(refused[file.file_id])
             session.drop(file)
             continue
         room -= file.size
         if ending == ".zip":
+            session.archives()[key] += file.size
             members = unpack(file, room)
             room -= sum(len(one.content) for one in members)
             found += members
@@ -196,6 +203,7 @@ def take(source: str, found: list[Recording]) -> None:
 def clear() -> None:
     """Forget all recordings, and empty the widgets."""
     session.sources().clear()
+    session.archives().clear()
     hearing.forget(set())
     recording.stopped().clear()
     st.session_state["round"] += 1

@@ -107,7 +107,7 @@ def show_scores(records: list[Record]) -> None:
             column.metric(name(record), f"{record['uar']:.1%}", help=hint)
             column.caption(f"{interval(record)}  \n{Text.PROTOCOL_SHORT[record['protocol']]}")
         first = records[0]
-        chance = 1 / len(first["emotions"])
+        chance = 1 / len(first["f1_per_emotion"])
         st.caption(Text.UAR.format(clips=first["clips"], chance=chance))
 
 
@@ -137,10 +137,10 @@ def show_confusion(records: list[Record]) -> None:
     with st.container(key="confusion"):
         for column, record in zip(st.columns(len(records)), records, strict=True):
             matrix, emotions = np.array(record["confusion_matrix"]), record["emotions"]
-            recalls = matrix.diagonal() / np.maximum(matrix.sum(axis=1), 1)
             values = ", ".join(
-                f"{emotion} {recall:.0%} right"
-                for emotion, recall in zip(emotions, recalls, strict=True)
+                f"{emotion} {row[number] / row.sum():.0%} right"
+                for number, (emotion, row) in enumerate(zip(emotions, matrix, strict=True))
+                if row.any()
             )
             column.markdown(f"**{name(record)}**")
             column.vega_lite_chart(

@@ -78,7 +78,13 @@ def room(source: str) -> int:
     """
     held = sources() | {KNOWN_VOICE: known_voice()}
     others = [one for name, found in held.items() if name != source for one in found]
-    return limits.VISIT_MB * 2**20 - sum(len(one.content) for one in others)
+    packed = [size for name, size in archives().items() if name != source]
+    return limits.VISIT_MB * 2**20 - sum(len(one.content) for one in others) - sum(packed)
+
+
+def archives() -> dict[str, int]:
+    """Return the bytes of the archives that widgets hold, by source; may be changed."""
+    return st.session_state.setdefault("archives", {})
 
 
 def drop(file: UploadedFile) -> None:
@@ -150,9 +156,16 @@ def known_voice() -> list[Recording]:
     return st.session_state.get(KNOWN_VOICE, [])
 
 
-def remember_voice(references: list[Recording]) -> None:
-    """Know a speaker by recordings that `adapted_to` has accepted; by none, know nobody."""
+def remember_voice(references: list[Recording], known: EmotionClassifier) -> None:
+    """Know a speaker by recordings to which the chosen model was adapted."""
     st.session_state[KNOWN_VOICE] = references
+    st.session_state[ADAPT] = True
+    st.session_state["adapted_classifiers"] = {identity(adapt=True): known}
+
+
+def forget_voice() -> None:
+    """Know nobody."""
+    st.session_state[KNOWN_VOICE] = []
     st.session_state.pop("adapted_classifiers", None)
 
 

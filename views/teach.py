@@ -62,7 +62,7 @@ def offer(
     elif kept:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(Text.KEPT_AS.format(emotion=kept.emotion, voice=kept.voice))
-            st.button(Text.DELETE, on_click=my_recordings.delete, args=([kept],), key=f"drop-{key}")
+            st.button(Text.DELETE, on_click=delete, args=([kept],), key=f"drop-{key}")
 
 
 def keep(key: str, recording: Recording, start: float | None, end: float | None) -> None:
@@ -84,6 +84,14 @@ def keep(key: str, recording: Recording, start: float | None, end: float | None)
         st.session_state[PROBLEM] = key, Text.NOT_WRITTEN.format(reason=reason)
     else:
         st.session_state[VOICE] = voice
+
+
+def delete(kept: Sequence[Kept]) -> None:
+    """Delete clips for good, or say why the disk does not allow it."""
+    try:
+        my_recordings.delete(kept)
+    except OSError as error:
+        st.error(plain(Text.NOT_WRITTEN.format(reason=error.strerror or error)))
 
 
 def page() -> None:
@@ -134,9 +142,7 @@ def show_kept(kept: Sequence[Kept]) -> None:
     if chosen:
         with st.popover(Text.DELETE_CHOSEN.format(count=len(chosen)), icon=":material/delete:"):
             st.markdown(Text.FOR_GOOD)
-            st.button(
-                Text.DELETE, on_click=my_recordings.delete, args=(chosen,), key="delete_chosen"
-            )
+            st.button(Text.DELETE, on_click=delete, args=(chosen,), key="delete_chosen")
     st.caption(Text.PRIVACY)
 
 

@@ -504,7 +504,7 @@ class Model:
     )
     ALL_TESTS = "All tests beside each other"
     ALL_TESTS_ALT = "Share of right answers in each test, with its interval: {values}"
-    ALL_TESTS_HINT = "Dot or diamond: the share of right answers. Line: its 95% interval."
+    ALL_TESTS_HINT = "Dot, diamond or square: the share of right answers. Line: its 95% interval."
 
     EMOTIONS = "Emotion by emotion"
     F1_BARS = "Bar: {0}; line across it: {1}. "

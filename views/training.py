@@ -39,6 +39,10 @@ def show(kept: Sequence[Kept]) -> None:
         st.info(plain(str(error)))
         show_comparison(kept, None)
         return
+    except OSError as error:
+        st.error(plain(Text.NOT_WRITTEN.format(reason=error.strerror or error)))
+        show_comparison(kept, None)
+        return
     if training and training.state == "finished":
         show_finished(training)
         # What it was worth comes before the next one is asked for.
@@ -146,8 +150,11 @@ def go_on() -> None:
 
 def forget() -> None:
     """Forget the last training, unless another visit let it go on."""
-    with contextlib.suppress(retraining.BusyError):
-        retraining.forget()
+    try:
+        with contextlib.suppress(retraining.BusyError):
+            retraining.forget()
+    except OSError as error:
+        st.error(plain(Text.NOT_WRITTEN.format(reason=error.strerror or error)))
 
 
 def ask_for_training(kept: Sequence[Kept]) -> None:

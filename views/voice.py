@@ -54,7 +54,9 @@ def show_known() -> None:
     # The switch stays as it is while another view is shown.
     st.toggle(Text.ADAPT, key=session.ADAPT, persist_state="session")
     st.caption(f"{Text.COMPARE} {gain()}")
-    st.button(Text.FORGET, on_click=forget, icon=":material/delete:", key="voice_forget")
+    st.button(
+        Text.FORGET, on_click=session.forget_voice, icon=":material/delete:", key="voice_forget"
+    )
 
 
 def get_to_know(key: str) -> None:
@@ -76,17 +78,11 @@ def get_to_know(key: str) -> None:
                 raise audio.AudioError(Text.TOO_LONG.format(most=limits.VOICE_SECONDS))
         turns.listening.check()
         with turns.listening:
-            session.plain_classifier().adapted_to([reference.content])
+            known = session.plain_classifier().adapted_to([reference.content])
     except (audio.AudioError, ModelError, turns.BusyError) as error:
         st.session_state[PROBLEM] = str(error)
         return
-    session.remember_voice([reference])
-    st.session_state[session.ADAPT] = True
-
-
-def forget() -> None:
-    """Know nobody."""
-    session.remember_voice([])
+    session.remember_voice([reference], known)
 
 
 @functools.cache
