@@ -51,17 +51,35 @@ def test_half_a_minute_makes_a_voice_known(key):
     assert not page.warning
 
 
-def test_a_known_voice_is_listened_to_once_and_in_turn(monkeypatch):
-    heard = []
+@pytest.fixture
+def turns_taken(monkeypatch) -> list[int]:
+    """How many turns were taken whenever a voice was listened to in order to know it."""
+    taken = []
 
     def listen(self, references):
-        heard.append(turns.listening._taken + limits.LISTENING - turns.listening._begun)
+        taken.append(turns.listening._taken + limits.LISTENING - turns.listening._begun)
         return adapted_to(self, references)
 
     adapted_to = EmotionClassifier.adapted_to
     monkeypatch.setattr(EmotionClassifier, "adapted_to", listen)
+    return taken
+
+
+def test_a_voice_is_listened_to_once_and_in_turn(turns_taken):
     record(wav(30))
-    assert heard == [1]  # one turn was taken then
+    assert turns_taken == [1]
+
+
+def test_another_model_listens_to_a_known_voice_in_turn(turns_taken):
+    def answer(voice, clip):
+        from views import hearing, session
+
+        session.st.session_state[session.KNOWN_VOICE] = [session.Recording("My voice", voice)]
+        hearing.answer(session.Recording("clip.wav", clip))
+
+    page = AppTest.from_function(answer, args=(wav(30), wav(2)), default_timeout=60).run()
+    assert not page.exception
+    assert turns_taken == [1]
 
 
 def test_the_switch_compares_and_forgetting_forgets():
