@@ -64,6 +64,8 @@ def ravdess_table() -> str:
         if record["train"] == "RAVDESS speech and song" and record["protocol"] != "cross-corpus"
     ]
     systems = {
+        "vector-random.json": "`vector`",
+        "vector-speaker6.json": "`vector`",
         "ravdess-random.json": "`frames` of RAVDESS alone",
         "ravdess-speaker6.json": "`frames` of RAVDESS alone",
         "frames-random.json": "`frames` as shipped",
