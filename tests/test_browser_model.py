@@ -12,9 +12,8 @@ from views.text import Page as Words
 
 
 def expect_charts(place: Locator, count: int) -> None:
-    expect(place.locator("svg.marks")).to_have_count(count)
-    for chart in place.locator("svg.marks").all():
-        expect(chart).to_be_visible()
+    # One that is folded away may have been drawn before its place was folded.
+    expect(place.locator("svg.marks:visible")).to_have_count(count)
 
 
 def expect_nothing_beside_a_phone(page: Page) -> None:
