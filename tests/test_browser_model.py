@@ -13,7 +13,10 @@ from views.text import Page as Words
 
 def expect_charts(place: Locator, count: int) -> None:
     # One that is folded away may have been drawn before its place was folded.
-    expect(place.locator("svg.marks:visible")).to_have_count(count)
+    charts = place.locator("svg.marks:not(details:not([open]) *)")
+    expect(charts).to_have_count(count)
+    for chart in charts.all():
+        expect(chart).to_be_visible()
 
 
 def expect_nothing_beside_a_phone(page: Page) -> None:

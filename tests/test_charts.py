@@ -193,11 +193,20 @@ def oklab(colors: np.ndarray) -> np.ndarray:
 
 
 def test_a_confusion_matrix_is_shown_in_shares_of_its_rows():
-    chart = charts.confusion_chart(
-        np.array([[3, 1], [0, 0]]), ["angry", "sad"], truth="is", taken="heard as"
-    )
+    emotions, matrix = ["angry", "sad"], np.array([[3, 1], [0, 2]])
+    chart = charts.confusion_chart(matrix, emotions, truth="is", taken="heard as")
     cells = chart["datasets"]["cells"]
-    assert list(cells.truth) == ["angry", "angry"]
-    assert list(cells.taken) == ["angry", "sad"]
-    assert list(cells.share) == [0.75, 0.25]
-    assert list(cells.text) == ["75", "25"]
+    assert list(cells.truth) == ["angry", "angry", "sad", "sad"]
+    assert list(cells.taken) == ["angry", "sad", "angry", "sad"]
+    assert list(cells.share) == [0.75, 0.25, 0, 1]
+    assert list(cells.text) == ["75", "25", "", "100"]
+
+
+def test_an_emotion_without_a_clip_has_no_row_in_a_confusion_matrix():
+    emotions, matrix = ["angry", "sad"], np.array([[3, 1], [0, 0]])
+    chart = charts.confusion_chart(matrix, emotions, truth="is", taken="heard as")
+    cells = chart["datasets"]["cells"]
+    assert list(zip(cells.truth, cells.taken, strict=True)) == [
+        ("angry", "angry"),
+        ("angry", "sad"),
+    ]

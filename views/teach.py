@@ -91,7 +91,7 @@ def delete(kept: Sequence[Kept]) -> None:
     try:
         my_recordings.delete(kept)
     except OSError as error:
-        st.error(plain(Text.NOT_WRITTEN.format(reason=error.strerror or error)))
+        training.say_unwritten(error)
 
 
 def page() -> None:

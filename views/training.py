@@ -40,7 +40,7 @@ def show(kept: Sequence[Kept]) -> None:
         show_comparison(kept, None)
         return
     except OSError as error:
-        st.error(plain(Text.NOT_WRITTEN.format(reason=error.strerror or error)))
+        say_unwritten(error)
         show_comparison(kept, None)
         return
     if training and training.state == "finished":
@@ -57,6 +57,11 @@ def show(kept: Sequence[Kept]) -> None:
     else:
         ask_for_training(kept)
     show_comparison(kept, training)
+
+
+def say_unwritten(error: OSError) -> None:
+    """Show why the disk took nothing, or let nothing go."""
+    st.error(plain(Text.NOT_WRITTEN.format(reason=error.strerror or error)))
 
 
 def watch() -> None:
@@ -145,7 +150,7 @@ def go_on() -> None:
         with contextlib.suppress(retraining.RetrainingError):
             retraining.go_on()
     except OSError as error:
-        st.error(plain(Text.NOT_WRITTEN.format(reason=error.strerror or error)))
+        say_unwritten(error)
 
 
 def forget() -> None:
@@ -154,7 +159,7 @@ def forget() -> None:
         with contextlib.suppress(retraining.BusyError):
             retraining.forget()
     except OSError as error:
-        st.error(plain(Text.NOT_WRITTEN.format(reason=error.strerror or error)))
+        say_unwritten(error)
 
 
 def ask_for_training(kept: Sequence[Kept]) -> None:
@@ -200,7 +205,7 @@ def ask_for_training(kept: Sequence[Kept]) -> None:
     ) as error:
         st.error(plain(str(error)), icon=":material/error:")
     except OSError as error:
-        st.error(plain(Text.NOT_WRITTEN.format(reason=error.strerror or error)))
+        say_unwritten(error)
     else:
         st.rerun()
 
