@@ -86,7 +86,11 @@ def main() -> int:
     ]
     if arguments.crema_d:
         everything = table.corpus.isin(folders)
-        questions += [(~ravdess, "speaker", 5), (everything, "cross-corpus", 2)]
+        questions += [
+            (~ravdess, "speaker", 5),
+            (~ravdess, "random", 1),
+            (everything, "cross-corpus", 2),
+        ]
     records = []
     for clips, protocol, folds in questions:
         asked = table[clips].reset_index(drop=True)

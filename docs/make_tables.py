@@ -9,7 +9,6 @@ written anew.
 import json
 import re
 import sys
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,8 @@ import experiment_tables  # noqa: E402
 
 import limits  # noqa: E402
 import model_card  # noqa: E402
-from model_card import PROTOCOL_WORDS, by_test_set, interval, markdown, percent, results_table  # noqa: E402
+from corpora import EMOTIONS  # noqa: E402
+from model_card import PROTOCOL_WORDS, interval, markdown, percent  # noqa: E402
 from model_folder import MANIFEST  # noqa: E402
 
 SHIPPED = ("frames", "vector")
@@ -30,20 +30,10 @@ PAGES = (
     "docs/experiments.md",
     "docs/performance.md",
     "docs/reliability.md",
+    "docs/results.md",
 )
-
-
-def f1_table(manifests: Sequence[dict[str, Any]]) -> str:
-    """Return the F1 per emotion of some models, protocol beside protocol, as a Markdown table."""
-    emotions = manifests[0]["labels"]
-    rows = []
-    for manifest in manifests:
-        for record in by_test_set(manifest["metrics"]):
-            f1 = record["f1_per_emotion"]
-            scores = [f"{f1[emotion]:.2f}" if emotion in f1 else "–" for emotion in emotions]
-            question = PROTOCOL_WORDS[record["protocol"]]
-            rows.append([f"`{manifest['name']}`", record["test"], question, *scores])
-    return markdown(["model", "tested on", "question", *emotions], rows)
+TESTS = ("RAVDESS speech", "RAVDESS speech and song", "CREMA-D speech")
+LUNA = "Luna's 5 folds"
 
 
 def original_table() -> str:
@@ -55,64 +45,96 @@ def original_table() -> str:
     return markdown(["the original's recipe", "accuracy %", "of speech alone %"], rows)
 
 
-def ravdess_table() -> str:
-    """Return what is reached on RAVDESS' published folds, by openSMILE on the same clips, too."""
+def measured() -> list[tuple[str, dict[str, Any]]]:
+    """Return the records of all systems on our clips, each with its system's name, test by test."""
+    files = {
+        "vector-random": "`vector`",
+        "vector-speaker6": "`vector`",
+        "ravdess-random": "`frames` of RAVDESS alone",
+        "ravdess-speaker6": "`frames` of RAVDESS alone",
+        "frames-random": "`frames`",
+        "frames-speaker5": "`frames`",
+        "frames-speaker6": "`frames`",
+        "frames-cross-corpus": "`frames`",
+    }
     baseline = json.loads((ROOT / "benchmarks/results/opensmile_svm.json").read_text("utf-8"))
-    found = [
+    records = [
         (f"openSMILE {record['features']}, linear SVM", record)
         for record in baseline["records"]
-        if record["train"] == "RAVDESS speech and song" and record["protocol"] != "cross-corpus"
+        if record["train"] != "RAVDESS speech"  # all others learn from its song, too
     ]
-    systems = {
-        "vector-random.json": "`vector`",
-        "vector-speaker6.json": "`vector`",
-        "ravdess-random.json": "`frames` of RAVDESS alone",
-        "ravdess-speaker6.json": "`frames` of RAVDESS alone",
-        "frames-random.json": "`frames` as shipped",
-        "frames-speaker5.json": "`frames` as shipped",
-        "frames-speaker6.json": "`frames` as shipped, in these folds",
-    }
-    for file, name in systems.items():
-        result = json.loads((ROOT / "results" / file).read_text("utf-8"))
-        found += [
-            (name, record) for record in result["metrics"] if record["test"].startswith("RAVDESS ")
-        ]
-    question = {1: "known voices (random 80/20)", 5: "unheard: Luna's 5 folds"}
-    question[6] = "unheard: EmoBox's 6 folds"
+    for file, name in files.items():
+        result = json.loads((ROOT / f"results/{file}.json").read_text("utf-8"))
+        records += [(name, record) for record in result["metrics"]]
+    asked = [(name, record) for name, record in records if _question(record)]
+    return sorted(asked, key=lambda row: (TESTS.index(row[1]["test"]), _question(row[1])))
+
+
+def _question(record: dict[str, Any]) -> str:
+    """Return what a record answers, or '' where its folds are nobody's."""
+    if record["protocol"] != "speaker":
+        return PROTOCOL_WORDS[record["protocol"]]
+    corpus = record["test"].split()[0]
+    folds = {("RAVDESS", 5): LUNA, ("RAVDESS", 6): "EmoBox's 6 folds", ("CREMA-D", 5): "5 folds"}
+    return f"unheard voices ({folds[key]})" if (key := (corpus, record["folds"])) in folds else ""
+
+
+def overview_table() -> str:
+    """Return one row per system and test set, and a column per question."""
+    found: dict[tuple[str, str], dict[str, str]] = {}
+    for name, record in measured():
+        if LUNA not in _question(record):
+            uar = percent(record["uar"], record["uar_std"])
+            cells = found.setdefault((record["test"], name), {})
+            cells[record["protocol"]] = f"{uar} ({interval(record['uar_interval'])})"
+    rows = [
+        [test, name, *(cells.get(protocol, "–") for protocol in PROTOCOL_WORDS)]
+        for (test, name), cells in found.items()
+    ]
+    return markdown(["tested on", "system", *PROTOCOL_WORDS.values()], rows)
+
+
+def systems_table() -> str:
+    """Return all that was measured of all systems, folds by folds."""
     rows = [
         [
             record["test"],
-            question[record["folds"]],
+            _question(record),
             name,
             percent(record["uar"], record["uar_std"]),
             interval(record["uar_interval"]),
             percent(record["accuracy"]),
-            f"{len(record['seeds'])}",
+            percent(record["ece"]) if "ece" in record else "–",
+            f"{len(record['seeds'])} × {record['folds']}",
         ]
-        for name, record in sorted(
-            found, key=lambda pair: (pair[1]["test"], pair[1]["folds"], pair[1]["uar"])
-        )
+        for name, record in measured()
     ]
-    head = ["tested on", "question", "system", "UAR %", "95 %", "accuracy %", "seeds"]
-    return markdown(head, rows)
+    head = ["tested on", "question", "system", "UAR %", "95 %", "accuracy %", "ECE %"]
+    return markdown([*head, "seeds × folds"], rows)
 
 
-def fairness_table(manifests: Iterable[dict[str, Any]]) -> str:
+def f1_table() -> str:
+    """Return the F1 per emotion of our networks."""
+    rows = []
+    for name, record in measured():
+        if name.startswith("`") and LUNA not in _question(record):
+            f1 = record["f1_per_emotion"]
+            scores = [f"{f1[emotion]:.2f}" if emotion in f1 else "–" for emotion in EMOTIONS]
+            rows.append([record["test"], _question(record), name, *scores])
+    return markdown(["tested on", "question", "system", *EMOTIONS], rows)
+
+
+def fairness_table() -> str:
     """Return how unheard voices fare by sex, the worst of them, and what doubt is worth."""
     rows = []
-    for manifest in manifests:
-        for record in manifest["metrics"]:
-            if record["protocol"] != "speaker":
-                continue
-            by_sex = [
-                percent(record["uar_by_sex"][sex]) if record["uar_by_sex"] else "unknown"
-                for sex in ("women", "men")
-            ]
-            gain = 100 * (record["accuracy_of_surest"] - record["accuracy"])
-            worst = min(record["accuracy_per_speaker"].values())
-            name = f"`{manifest['name']}`"
-            rows.append([name, record["test"], *by_sex, percent(worst), f"+{gain:.1f}"])
-    head = ["model", "tested on", "UAR % of women", "of men", "accuracy % of the worst voice"]
+    for name, record in measured():
+        if record["protocol"] == "speaker" and LUNA not in _question(record):
+            by_sex = [percent(record["uar_by_sex"][sex]) for sex in ("women", "men")]
+            worst = percent(min(record["accuracy_per_speaker"].values()))
+            surest = record.get("accuracy_of_surest")
+            gain = f"+{100 * (surest - record['accuracy']):.1f}" if surest else "–"
+            rows.append([record["test"], name, *by_sex, worst, gain])
+    head = ["tested on", "system", "UAR % of women", "of men", "accuracy % of the worst voice"]
     return markdown([*head, "accuracy points gained without the least certain quarter"], rows)
 
 
@@ -331,15 +353,12 @@ def fill(text: str) -> str:
 
     `<!-- table: NAME -->` becomes a table, `<!-- output: NAME -->` the text of docs/output.
     """
-    manifests = [
-        json.loads((ROOT / "model" / name / MANIFEST).read_text("utf-8")) for name in SHIPPED
-    ]
     tables = {
-        "results": lambda: results_table(manifests),
-        "f1": lambda: f1_table(manifests),
         "original": original_table,
-        "ravdess": ravdess_table,
-        "fairness": lambda: fairness_table(manifests),
+        "overview": overview_table,
+        "systems": systems_table,
+        "f1": f1_table,
+        "fairness": fairness_table,
         "known_voice": known_voice_table,
         "robustness": robustness_table,
         "speed": lambda: speed_table("speed"),

@@ -22,7 +22,7 @@ def test_a_page_is_what_the_results_files_say(name) -> None:
 def test_the_readme_shows_unheard_voices() -> None:
     readme = (ROOT / "README.md").read_text("utf-8")
     assert readme.count("<!-- table:") >= 3
-    assert "| `frames` | RAVDESS speech | unheard voices (speaker folds) |" in readme
+    assert "| known voices (random 80/20) | unheard voices (speaker folds) |" in readme
 
 
 @pytest.mark.parametrize("name", make_tables.SHIPPED)
