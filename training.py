@@ -42,7 +42,7 @@ EPOCHS = {"frames": 60, "vector": 40}
 MEMBERS = {"frames": 2, "vector": 3}  # of the ensemble
 # What suits a member as a rule, which has as much say as so many voices that it set aside: these
 # differ by more than trainings do.
-USUAL_TEMPERATURE = {"frames": 1.15, "vector": 1.19}
+USUAL_TEMPERATURE = {"frames": 1.15, "vector": 1.02}
 USUAL_VOICES = 10
 # Together they are right more often than each: their temperature as a part of that of one.
 TOGETHER = {"frames": 0.95, "vector": 0.97}

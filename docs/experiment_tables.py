@@ -337,6 +337,7 @@ _PLAIN: dict[str, dict[str, str]] = {
         "CREMA-D to RAVDESS": "to_ravdess",
     },
     "asked_speeds": {"speed": "speed", **_BY_SEX},
+    "usual_temperatures": {"networks": "what", "temperature": "all:.2f"},
     "pitch": _SHOWN,
     "inputs": _SHOWN,
     "learned_otherwise": {
