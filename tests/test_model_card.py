@@ -23,6 +23,7 @@ def test_the_readme_shows_unheard_voices() -> None:
     readme = (ROOT / "README.md").read_text("utf-8")
     assert readme.count("<!-- table:") >= 3
     assert "| known voices (random 80/20) | unheard voices (speaker folds) |" in readme
+    assert "| RAVDESS speech | `frames` |" in readme
 
 
 @pytest.mark.parametrize("name", make_tables.SHIPPED)
