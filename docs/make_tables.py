@@ -79,14 +79,18 @@ def _question(record: dict[str, Any]) -> str:
     return f"unheard voices ({folds[key]})" if (key := (corpus, record["folds"])) in folds else ""
 
 
+def in_brief() -> list[tuple[str, dict[str, Any]]]:
+    """Return the same, of RAVDESS' folds EmoBox's alone."""
+    return [(name, record) for name, record in measured() if LUNA not in _question(record)]
+
+
 def overview_table() -> str:
     """Return one row per system and test set, and a column per question."""
     found: dict[tuple[str, str], dict[str, str]] = {}
-    for name, record in measured():
-        if LUNA not in _question(record):
-            uar = percent(record["uar"], record["uar_std"])
-            cells = found.setdefault((record["test"], name), {})
-            cells[record["protocol"]] = f"{uar} ({interval(record['uar_interval'])})"
+    for name, record in in_brief():
+        uar = percent(record["uar"], record["uar_std"])
+        cells = found.setdefault((record["test"], name), {})
+        cells[record["protocol"]] = f"{uar} ({interval(record['uar_interval'])})"
     rows = [
         [test, name, *(cells.get(protocol, "–") for protocol in PROTOCOL_WORDS)]
         for (test, name), cells in found.items()
@@ -116,8 +120,8 @@ def systems_table() -> str:
 def f1_table() -> str:
     """Return the F1 per emotion of our networks."""
     rows = []
-    for name, record in measured():
-        if name.startswith("`") and LUNA not in _question(record):
+    for name, record in in_brief():
+        if name.startswith("`"):
             f1 = record["f1_per_emotion"]
             scores = [f"{f1[emotion]:.2f}" if emotion in f1 else "–" for emotion in EMOTIONS]
             rows.append([record["test"], _question(record), name, *scores])
@@ -127,8 +131,8 @@ def f1_table() -> str:
 def fairness_table() -> str:
     """Return how unheard voices fare by sex, the worst of them, and what doubt is worth."""
     rows = []
-    for name, record in measured():
-        if record["protocol"] == "speaker" and LUNA not in _question(record):
+    for name, record in in_brief():
+        if record["protocol"] == "speaker":
             by_sex = [percent(record["uar_by_sex"][sex]) for sex in ("women", "men")]
             worst = percent(min(record["accuracy_per_speaker"].values()))
             surest = record.get("accuracy_of_surest")
