@@ -183,7 +183,7 @@ def extract(
         table: of `corpora.scan`.
         recipes: one copy of every clip is made by each; the first must be empty: the clip itself.
         cache: folder for the chunks.
-        seed: of the transforms; every clip, copy and seed draws its own numbers.
+        seed: of the transforms of the first copy; each further copy has the next one.
         jobs: processes.
         scheduler: address of a Dask cluster that does the work instead. The clips and the cache
             must be on disks that its workers share with this machine.

@@ -235,6 +235,7 @@ def _scores(
     said = said[said.row.isin(asked)]
     correct = (said.prediction == said.emotion).to_numpy()
     confidence = said.confidence.to_numpy()
+    of_seed = said.groupby("seed").indices  # networks of several together err less than each
 
     per_fold = [
         {"fold": fold, "seed": int(seed), "uar": uar(part.emotion, part.prediction)}
@@ -255,7 +256,7 @@ def _scores(
         "uar_interval": _bootstrap_interval(said, answers),
         "accuracy": float(correct.mean()),
         "f1_per_emotion": {emotion: f1[emotion] for emotion in answers if emotion in tested},
-        "ece": ece(confidence, correct),
+        "ece": float(np.mean([ece(confidence[rows], correct[rows]) for rows in of_seed.values()])),
         "uar_per_fold": per_fold,
         "accuracy_per_speaker": {name: float(value) for name, value in per_speaker.items()},
         "confusion_matrix": matrix.tolist(),

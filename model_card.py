@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 import evaluation
+import protocols
 from familiarity import TEMPERATURE
 from features import PAUSE_DB
 
@@ -39,7 +40,7 @@ From `manifest.json`. UAR is the unweighted average recall: guessing scores {cha
 clip that is tested counts once per seed; ± is the standard deviation over folds and seeds, the
 interval the 95 % bootstrap over speakers, ECE the expected calibration error. Of a random split's
 test clips, many may have a twin in the training: the same voice, sentence and emotion once more.
-Across corpora, only emotions that both know are asked about, and may be answered.
+Across corpora, only emotions that both know are asked about, and may be answered.{folds}
 {figures}{reports}{ablation}
 ## Trained on
 
@@ -71,9 +72,9 @@ _ABLATION = """
 {table}
 
 These are no test figures: UAR on validation speakers (known voices: accuracy), from
-`results/experiments.json`, of one network each and mostly of earlier recipes. Differences of less
-than three points are chance. How they were measured, what the words mean, and everything else that
-was tried: [docs/experiments.md](../../docs/experiments.md).
+`results/experiments.json`, of one network where a row does not say otherwise, and mostly of earlier
+recipes. Differences of less than three points are chance. How they were measured, what the words
+mean, and everything else that was tried: [docs/experiments.md](../../docs/experiments.md).
 """
 
 
@@ -110,6 +111,16 @@ def _chance(manifest: dict[str, Any]) -> str:
     return " or ".join(f"{1 / number:.1%} of {number} emotions" for number in asked)
 
 
+def _folds(manifest: dict[str, Any]) -> str:
+    """Return whose speaker folds of RAVDESS a model was tested on, where they are published."""
+    if "RAVDESS" in manifest["corpora"] and manifest["corpora"]["RAVDESS"]["speakers"] == 24:
+        for record in manifest["metrics"]:
+            if record["protocol"] == "speaker" and record["folds"] in protocols.PUBLISHED:
+                whose = protocols.PUBLISHED[record["folds"]]
+                return f" The\nspeaker folds of RAVDESS are those of {whose}."
+    return ""
+
+
 def _card(manifest: dict[str, Any], figures: Mapping[str, str], ablation: str) -> str:
     what = {
         "frames": "A temporal 1D-CNN with attentive statistics pooling over the sequence of "
@@ -129,6 +140,7 @@ def _card(manifest: dict[str, Any], figures: Mapping[str, str], ablation: str) -
         f"{len(manifest['labels'])} emotions out: {', '.join(manifest['labels'])}.",
         table=results_table([manifest]) if manifest["metrics"] else "Not evaluated.",
         chance=_chance(manifest),
+        folds=_folds(manifest),
         figures="".join(f"\n![{shown}]({name})\n" for name, shown in figures.items()),
         reports="".join(f"\n```\n{evaluation.report(r)}\n```\n" for r in manifest["metrics"]),
         ablation=_ABLATION.format(table=ablation) if ablation else "",

@@ -145,7 +145,13 @@ def recordings(paths: Iterable[str]) -> list[str]:
 
     A manifest lists them, so that a model is never tested on what it has learned from.
     """
-    return sorted({kept.recording for path in paths if (kept := _kept(Path(path)))})
+    return sorted({found for path in paths if (found := recording(path))})
+
+
+def recording(path: str) -> str | None:
+    """Return what a clip of this corpus was cut from; None where the path is no such clip's."""
+    kept = _kept(Path(path))
+    return kept and kept.recording
 
 
 def _kept(file: Path) -> Kept | None:

@@ -18,8 +18,14 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+import corpora
+import my_recordings
+
 #: Published speaker-independent folds of RAVDESS, as test actors: by number of folds.
-#: 6: EmoBox (Ma et al., Interspeech 2024). 5: Luna-Jiménez et al. (Applied Sciences 2021).
+PUBLISHED = {
+    6: "EmoBox (Ma et al., Interspeech 2024)",
+    5: "Luna-Jiménez et al. (Applied Sciences 2021)",
+}
 RAVDESS_FOLDS: dict[int, list[tuple[int, ...]]] = {
     6: [
         (1, 11, 20, 21),
@@ -170,34 +176,46 @@ def check_split(table: pd.DataFrame, split: Split, *, by_speaker: bool) -> None:
     """Make sure that nothing crosses the borders of a split.
 
     Raises:
-        ProtocolError: a clip, or with `by_speaker` a speaker, is on two sides.
+        ProtocolError: a clip, and with `by_speaker` a speaker, otherwise a recording is on two
+            sides. (Two people may be heard in one recording.)
     """
     sides = {"train": split.train, "validation": split.validation, "test": split.test}
-    columns = ["path", "speaker"] if by_speaker else ["path"]
-    for column in columns:
+    alone = {"speaker": table.speaker} if by_speaker else {"recording": _recordings(table)}
+    for what, values in {"clip": table.path, **alone}.items():
         owner: dict[str, str] = {}
         for side, rows in sides.items():
-            for value in table[column].iloc[rows].unique():
+            for value in values.iloc[rows].unique():
                 if value in owner:
                     raise ProtocolError(
-                        f"Split {split.name}: the {column} {value} is in {owner[value]} and {side}."
+                        f"Split {split.name}: the {what} {value} is in {owner[value]} and {side}."
                     )
                 owner[value] = side
 
 
 def _draw_random(table: pd.DataFrame, rows: np.ndarray, share: float, seed: int) -> np.ndarray:
+    """Draw a share of the recordings: what was cut from one stays together."""
     from sklearn.model_selection import train_test_split
 
-    emotions = table.emotion.iloc[rows]
+    recording, _ = pd.factorize(_recordings(table).iloc[rows])
+    first = np.unique(recording, return_index=True)[1]
+    emotions = table.emotion.iloc[rows[first]]
     try:
-        drawn = train_test_split(rows, test_size=share, stratify=emotions, random_state=seed)[1]
+        drawn = train_test_split(
+            np.arange(len(first)), test_size=share, stratify=emotions, random_state=seed
+        )[1]
     except ValueError:
         raise ProtocolError(
-            f"Found {len(rows)} clips of {emotions.nunique()} emotions: too few to set "
+            f"Found {len(first)} recordings of {emotions.nunique()} emotions: too few to set "
             f"{share:.0%} aside with every emotion on both sides. Expected are more than "
             f"{(emotions.nunique() - 1) / share:.0f}, and 2 of each emotion. Add recordings."
         ) from None
-    return np.sort(drawn)
+    return rows[np.isin(recording, drawn)]
+
+
+def _recordings(table: pd.DataFrame) -> pd.Series:
+    """Return what each clip was cut from: the page keeps stretches of a recording that overlap."""
+    mine = table.path[table.corpus == corpora.OWN].map(my_recordings.recording)
+    return mine.reindex(table.index).fillna(table.path)
 
 
 def _speaker_tests(table: pd.DataFrame, folds: int) -> list[tuple[str, np.ndarray]]:

@@ -122,7 +122,7 @@ def tasks(
             scaled_by,
             100 * seed + member,
             job.epochs,
-            job.folder / f"{_digest(split)}-{seed}-{member}.npz",
+            job.folder / f"{_digest(split, scaled_by)}-{seed}-{member}.npz",
         )
         for member, split in enumerate(splits)
     ]
@@ -150,9 +150,9 @@ def discard_material(job: Job) -> None:
         dataset.discard(job.folder / PACKED)
 
 
-def _digest(split: protocols.Split) -> str:
+def _digest(split: protocols.Split, scaled_by: np.ndarray) -> str:
     digest = hashlib.sha256()
-    for part in (split.train, split.validation, split.test):
+    for part in (split.train, split.validation, split.test, scaled_by):
         digest.update(part.astype(np.int64).tobytes() + b"|")
     return digest.hexdigest()[:12]
 

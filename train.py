@@ -266,7 +266,7 @@ def train(arguments: argparse.Namespace, output: Path, progress: Progress) -> No
     )
     emotions = told_apart(dataset.table)  # clips without sound are not in it
     epochs = arguments.epochs or training.EPOCHS[arguments.network]
-    run = CACHE / "runs" / training.run_key(arguments.network, dataset, epochs=epochs)
+    run = CACHE / "runs" / training.run_key(arguments.network, dataset, emotions, epochs=epochs)
     run.mkdir(parents=True, exist_ok=True)
 
     job = side_by_side.Job(arguments.network, dataset, emotions, epochs, run, progress)

@@ -18,6 +18,7 @@ import tensorflow as tf
 from keras import ops
 
 import files
+import model_folder
 import network
 from augment import Babble, ColouredNoise, Microphone, Reverb, Speed, Telephone
 from dataset import Dataset, Packed, Recipe, Sometimes
@@ -25,6 +26,18 @@ from distort import amplify, mask
 from features import PAUSE_DB, decibel, linear, vector_of_sound
 from leaning import QUIET
 from network import N_FEATURES
+
+#: Modules that decide what a finished training is: another version of them trains anew.
+DECIDING = (
+    "dataset",
+    "distort",
+    "features",
+    "leaning",
+    "network",
+    "pitch",
+    "side_by_side",
+    "training",
+)
 
 # ---------------------------------------------------------------------------------------------
 # The recipes of the two networks, chosen on validation clips: docs/experiments.md.
@@ -109,15 +122,16 @@ def assemble(members: Sequence[Member], *, temperature: float) -> keras.Model:
     return network.join(members[0].frontend(), bodies, temperature=temperature)
 
 
-def run_key(kind: str, dataset: Dataset, *, epochs: int) -> str:
+def run_key(kind: str, dataset: Dataset, emotions: Sequence[str], *, epochs: int) -> str:
     """Return a name for all that a result depends on but the split and the seed."""
-    names = ("dataset", "distort", "features", "leaning", "network", "pitch", "training")
     digest = hashlib.sha256()
-    for name in names:
+    for name in DECIDING:
         digest.update(Path(__file__).with_name(f"{name}.py").read_bytes())
     copies = [[file.name for file in copy] for copy in dataset.copies]
     said = dataset.table[["emotion", "speaker", "corpus", "channel"]].to_numpy().tolist()
-    digest.update(json.dumps([kind, epochs, PAUSE_DB, said, copies]).encode())
+    labels, packages = list(emotions), model_folder.versions()
+    decided = [kind, epochs, PAUSE_DB, said, copies, labels, packages]
+    digest.update(json.dumps(decided).encode())
     return digest.hexdigest()[:16]
 
 

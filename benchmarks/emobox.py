@@ -29,7 +29,8 @@ def train(table: pd.DataFrame, *, seeds: list[int], jobs: int) -> list["Finished
         table, training.RECIPES, cache=CACHE / "features", seed=seeds[0], jobs=jobs
     )
     epochs = training.EPOCHS["frames"]
-    run = CACHE / "runs" / training.run_key("frames", ravdess, epochs=epochs)
+    key = training.run_key("frames", ravdess, corpora.EMOTIONS, epochs=epochs)
+    run = CACHE / "runs" / key
     run.mkdir(parents=True, exist_ok=True)
     job = side_by_side.Job("frames", ravdess, corpora.EMOTIONS, epochs, run)
     folds = crossvalidation.run(job, "speaker", folds=FOLDS, seeds=seeds, jobs=jobs)

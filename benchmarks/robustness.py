@@ -40,6 +40,7 @@ import corpora  # noqa: E402
 import evaluation  # noqa: E402
 import familiarity  # noqa: E402
 import features  # noqa: E402
+import files  # noqa: E402
 import gate  # noqa: E402
 import model_folder  # noqa: E402
 import protocols  # noqa: E402
@@ -140,6 +141,7 @@ def ask(table: pd.DataFrame, folds: list["Finished"], data: Path, *, clips: int)
     from tqdm import tqdm
 
     changed = partial(conditions.table, data / "noise", data / "rooms")
+    around = sorted(p for name in ("noise", "rooms") for p in (data / name).rglob("*.*"))
     said = []
     total = len(folds) * (1 + len(changed([])))
     with tqdm(total=total, desc=f"{len(folds)} folds", unit="condition") as bar:
@@ -152,7 +154,8 @@ def ask(table: pd.DataFrame, folds: list["Finished"], data: Path, *, clips: int)
             waveforms = {Path(path).stem: audio.load(path) for path in asked.path}
             voices = [audio.load(path) for path in talk.path]
             model = fold.ensemble.classifier()
-            cache = emobox.CACHE / "robustness" / _key(fold, [*waveforms, *talk.path])
+            heard = [*asked.path, *talk.path, *around]
+            cache = emobox.CACHE / "robustness" / _key(fold, list(waveforms), heard)
             cache.mkdir(parents=True, exist_ok=True)
             for name, (group, change) in {CLEAN: AS_RECORDED, **changed(voices)}.items():
                 file = cache / f"{_number(name):08x}.parquet"
@@ -278,11 +281,11 @@ def _line(name: str, row: dict[str, Any]) -> str:
     )
 
 
-def _key(fold: "Finished", clips: list[str]) -> str:
+def _key(fold: "Finished", clips: list[str], heard: list[str | Path]) -> str:
     """Return a name for all that an answer under a condition depends on."""
-    files = [task.file for task in fold.ensemble.tasks]
-    members = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
-    content = [CODE, members, fold.ensemble.temperature, fold.result.seed, clips]
+    members = [files.sha256(task.file) for task in fold.ensemble.tasks]
+    sounds = [files.sha256(Path(path)) for path in heard]
+    content = [CODE, members, fold.ensemble.temperature, fold.result.seed, clips, sounds]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
 
 

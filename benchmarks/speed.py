@@ -258,7 +258,13 @@ def upload_row(clips: Sequence[np.ndarray]) -> dict[str, Any]:
         took.append(1000 * (time.perf_counter() - start))
     slowest = float(np.percentile(took[20:], 95))
     return row(
-        "f", "answer to a 4 s upload, 95th percentile", None, slowest, "ms", must=150, aim=60
+        "f",
+        "answer to 4 s in memory, without the page, 95th percentile",
+        None,
+        slowest,
+        "ms",
+        must=150,
+        aim=60,
     )
 
 

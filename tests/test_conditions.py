@@ -1,5 +1,7 @@
 """The robustness benchmark: its conditions, and what it makes of the answers."""
 
+import shutil
+from pathlib import Path
 from types import SimpleNamespace
 
 import librosa.effects  # noqa: F401  (its first import takes seconds, and draws a number)
@@ -331,6 +333,10 @@ def test_networks_are_asked_about_their_own_test_clips_and_once_only(sounds, tmp
     again = robustness.ask(table, folds, sounds, clips=2)
     assert classifier.asked == len(first) + 2
     pd.testing.assert_frame_equal(first, again)
+    others = Path(shutil.copytree(sounds, tmp_path / "others"))
+    next((others / "noise").iterdir()).write_bytes((others / "rooms" / "0.wav").read_bytes())
+    robustness.ask(table, folds, others, clips=2)
+    assert classifier.asked == 2 * len(first) + 2
 
     figures = robustness.figures(first)
     unchanged = {row["name"]: row["unchanged"] for row in figures["conditions"]}

@@ -98,6 +98,20 @@ def test_a_record_holds_what_was_measured() -> None:
     assert "UAR" in evaluation.report(everything)
 
 
+def test_ece_is_that_of_one_network_also_where_several_were_asked() -> None:
+    table, results = make_results(right=0.7)
+    again = [
+        FoldResult(result.fold, 1, result.test, np.roll(result.probabilities, 1, axis=1))
+        for result in results
+    ]
+    alone, other, both = (
+        evaluation.records(table, "speaker", EMOTIONS, asked)[0]["ece"]
+        for asked in (results, again, results + again)
+    )
+    assert alone != other
+    assert both == pytest.approx((alone + other) / 2)
+
+
 def test_the_interval_is_over_speakers() -> None:
     table, results = make_results(right=1.0)
     # One half of the speakers all wrong, the other all right: clips are many, voices are few.

@@ -9,7 +9,6 @@ import json
 import os
 import pickle
 import re
-import resource
 import shutil
 import signal
 import subprocess
@@ -47,9 +46,7 @@ import train
 import training
 import workers
 
-pytestmark = pytest.mark.skipif(
-    os.name != "posix", reason="these faults are made as POSIX has them"
-)
+resource = pytest.importorskip("resource", reason="these faults are made as POSIX has them")
 
 FULL = "No space left on device|File too large"  # a real disk, or where that needs root a limit
 

@@ -26,6 +26,18 @@ def test_the_readme_shows_unheard_voices() -> None:
     assert "| RAVDESS speech | `frames` |" in readme
 
 
+@pytest.mark.parametrize("name", make_tables.PUBLISHED)
+def test_published_figures_are_of_the_trainings_that_the_pages_name(name) -> None:
+    corpora, epochs = {
+        "frames": ({"RAVDESS", "CREMA-D"}, 45),
+        "ravdess": ({"RAVDESS"}, 60),
+        "vector": ({"RAVDESS"}, 40),
+    }[name.partition("-")[0]]
+    found = json.loads((ROOT / "results" / f"{name}.json").read_text("utf-8"))
+    assert set(found["corpora"]) == corpora
+    assert found["training"]["epochs"] == epochs
+
+
 @pytest.mark.parametrize("name", make_tables.SHIPPED)
 def test_a_shipped_card_is_what_its_manifest_says(name, tmp_path) -> None:
     folder = ROOT / "model" / name

@@ -1,4 +1,4 @@
-"""Nothing crosses a split: no clip, no speaker, no copy of a sound."""
+"""Nothing crosses a split: no clip, no speaker, no stretch of a recording."""
 
 import warnings
 
@@ -55,6 +55,38 @@ def test_a_random_split_shares_voices_but_no_clip(speakers, clips, seed, member)
     share = table.emotion.iloc[split.test].value_counts(normalize=True)
     whole = table.emotion.value_counts(normalize=True)
     assert (share - whole).abs().max() < 0.06
+
+
+def overlapping_stretches() -> pd.DataFrame:
+    """One voice, sixteen recordings of two emotions, and of each six stretches that overlap."""
+    rows = [
+        (f"me_{emotion}_{number:016x}-{1500 * cut}-{1500 * cut + 3000}.flac", emotion, "me")
+        for number in range(16)
+        for emotion in [("angry", "sad")[number % 2]]
+        for cut in range(6)
+    ]
+    table = pd.DataFrame(rows, columns=["path", "emotion", "speaker"])
+    return table.assign(corpus=corpora.OWN, channel="speech")
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_was_cut_from_one_recording_stays_together(seed) -> None:
+    table = overlapping_stretches()
+    recording = table.path.str.extract("_([0-9a-f]{16})-")[0]
+    (split,) = protocols.splits(table, "random", folds=5, seed=seed)
+    final = protocols.carve_final(table, seed=seed)
+    for sides in ([split.train, split.validation, split.test], final):
+        assert sum(map(len, sides)) == len(table)
+        drawn = [set(recording.iloc[side]) for side in sides]
+        assert sum(map(len, drawn)) == len(set.union(*drawn)) == 16
+        assert all(set(table.emotion.iloc[side]) == {"angry", "sad"} for side in sides)
+    crossing = protocols.Split("one", np.arange(3), np.arange(3, 6), np.arange(6, 96))
+    with pytest.raises(protocols.ProtocolError, match=r"recording 0+ is in train and valid"):
+        protocols.check_split(table, crossing, by_speaker=False)
+    rows = np.arange(96)
+    two_people = table.assign(speaker=np.where(rows % 2, "me", "you"))
+    apart = protocols.Split("one", rows[::2], rows[1::2], rows[:0])
+    protocols.check_split(two_people, apart, by_speaker=True)
 
 
 def test_cross_corpus_tests_each_corpus_once() -> None:

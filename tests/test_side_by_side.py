@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import TWO_EMOTIONS
+from conftest import TWO_EMOTIONS, extract
 
 import dataset
 import files
@@ -34,6 +34,8 @@ def test_other_validation_clips_make_another_training() -> None:
         split = protocols.Split("one", rows[:4], aside, test)
         files_ |= {task.file for task in side_by_side.tasks(job, [split], 0, scaled_by=rows[:4])}
     assert len(files_) == 3
+    [scaled_otherwise] = side_by_side.tasks(job, [split], 0, scaled_by=rows)
+    assert scaled_otherwise.file not in files_
 
 
 def finished(folder: Path) -> side_by_side.Task:
@@ -87,3 +89,26 @@ def test_material_that_another_training_learns_from_stays(tmp_path) -> None:
         assert (tmp_path / side_by_side.PACKED).exists()
     side_by_side.discard_material(job)
     assert not (tmp_path / side_by_side.PACKED).exists()
+
+
+def test_a_member_learns_its_own_clips_and_answers_for_those_that_it_set_aside(
+    corpus, tmp_path, monkeypatch
+) -> None:
+    found = extract(corpus, tmp_path / "cache", [()])
+    rows, learned = np.arange(len(found.table)), []
+    split = protocols.Split("one", rows[:4], rows[4:6], rows[6:])
+    job = side_by_side.Job("vector", found, TWO_EMOTIONS, 1, tmp_path)
+    [task] = side_by_side.tasks(job, [split], 0, scaled_by=rows[:6])
+
+    def spy(kind, table, packed, train, *, scaled_by, **rest) -> training.Member:
+        learned.extend([train, scaled_by])
+        return training.fit(kind, table, packed, train, scaled_by=scaled_by, **rest)
+
+    monkeypatch.setattr(side_by_side, "fit", spy)
+    dataset.pack(found, tmp_path / side_by_side.PACKED)
+    side_by_side._train(job, tmp_path / side_by_side.PACKED, task)
+    assert [part.tolist() for part in learned] == [[0, 1, 2, 3], [0, 1, 2, 3, 4, 5]]
+    asked = training.clip_inputs("vector", found, split.validation)
+    expected = training.logits_of(task.member(), asked)
+    assert len(np.unique(expected, axis=0)) == 2
+    np.testing.assert_array_equal(task.answers(), expected)

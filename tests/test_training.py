@@ -9,6 +9,7 @@ import pytest
 from conftest import NOISY, TWO_EMOTIONS, extract, make_table
 
 import dataset
+import model_folder
 import network
 import pitch
 import training
@@ -185,10 +186,10 @@ def test_what_a_training_learned_goes_by_another_name_if_a_label_changes(
     column, corpus, tmp_path
 ) -> None:
     found = extract(corpus, tmp_path, [()])
-    name = training.run_key("frames", found, epochs=1)
-    assert name == training.run_key("frames", found, epochs=1)
+    name = training.run_key("frames", found, TWO_EMOTIONS, epochs=1)
+    assert name == training.run_key("frames", found, TWO_EMOTIONS, epochs=1)
     found.table.loc[0, column] = "another"
-    assert name != training.run_key("frames", found, epochs=1)
+    assert name != training.run_key("frames", found, TWO_EMOTIONS, epochs=1)
 
 
 def test_the_temperature_calibrates() -> None:
@@ -200,18 +201,39 @@ def test_the_temperature_calibrates() -> None:
     assert training.fit_temperature(5 * logits, targets) == pytest.approx(5.0, abs=0.5)
 
 
-def run_name(copies, kind="frames", epochs=1) -> str:
-    table = make_table(2, 2)
-    return training.run_key(kind, dataset.Dataset(table, copies), epochs=epochs)
+ONE = ((Path("a.npz"),),)
+
+
+def run_name(copies=ONE, kind="frames", emotions=TWO_EMOTIONS, epochs=1) -> str:
+    found = dataset.Dataset(make_table(2, 2), copies)
+    return training.run_key(kind, found, emotions, epochs=epochs)
 
 
 def test_what_decides_a_training_decides_its_name(monkeypatch) -> None:
-    one, other = ((Path("a.npz"),),), ((Path("b.npz"),),)
-    names = {run_name(one), run_name(one, kind="vector"), run_name(one, epochs=2), run_name(other)}
-    assert len(names) == 4
-    read = Path.read_bytes
-    monkeypatch.setattr(Path, "read_bytes", lambda file: read(file) + b"# changed")
-    assert run_name(one) not in names
+    names = {
+        run_name(),
+        run_name(kind="vector"),
+        run_name(epochs=2),
+        run_name(((Path("b.npz"),),)),
+        run_name(emotions=TWO_EMOTIONS[::-1]),
+    }
+    assert len(names) == 5
+    monkeypatch.setattr(model_folder, "versions", lambda: {"keras": "4"})
+    assert run_name() not in names
+
+
+@pytest.mark.parametrize(
+    "module",
+    ["dataset", "distort", "features", "leaning", "network", "pitch", "side_by_side", "training"],
+)
+def test_another_recipe_meets_no_training_of_this_one(module, monkeypatch) -> None:
+    name, read = run_name(), Path.read_bytes
+
+    def changed(file: Path) -> bytes:
+        return read(file) + (b"# changed" if file.name == f"{module}.py" else b"")
+
+    monkeypatch.setattr(Path, "read_bytes", changed)
+    assert run_name() != name
 
 
 def levels(*copies: float) -> tuple[pd.DataFrame, dataset.Packed]:
