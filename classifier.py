@@ -18,6 +18,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 import audio
+import averages
 import familiarity
 import features
 import gate
@@ -122,6 +123,9 @@ class EmotionClassifier:
             {name: np.asarray(value) for name, value in corpus.items()}
             for corpus in manifest.get("familiar", [])
         ]
+        self._averages = {
+            name: np.asarray(value) for name, value in manifest.get("averages", {}).items()
+        }
         self._leaning: Leaning | None = None  # of a known voice
         # Neither runtime promises that one network may run in two threads at once.
         self._lock = threading.Lock()
@@ -302,8 +306,8 @@ class EmotionClassifier:
     def probabilities(self, pooled: np.ndarray) -> np.ndarray:
         """Return what the network says, less the leaning of a known voice: (clips, emotions).
 
-        In label order. Calibrated for recordings like those of the training; of others it is less
-        to be believed: `familiarity.doubt`.
+        In label order. Calibrated for recordings like those of the training: `believed` has what
+        is to be believed of others.
 
         Threads may call it at the same time, and are served one after the other.
 
@@ -328,9 +332,22 @@ class EmotionClassifier:
         """
         if not self._familiar:
             return 0.0
-        return float(
-            familiarity.strangeness(features.cepstral_mean(self.pooled(frames)), self._familiar)
-        )
+        cepstral = features.cepstral_mean(features.averages(self.pooled(frames)))
+        return float(familiarity.strangeness(cepstral, self._familiar))
+
+    def believed(self, pooled: np.ndarray, strangeness: float) -> np.ndarray:
+        """Return what is to be believed of clips: (clips, emotions), in label order.
+
+        Of strange ones their averages have a say, too, if the model has any of `averages.fit`.
+
+        Args:
+            pooled: as for `probabilities`.
+            strangeness: of the recording that they are, or that they were made of.
+        """
+        said: np.ndarray | float = 0.0
+        if strangeness and self._averages:
+            said = averages.logits(np.array(list(map(features.averages, pooled))), self._averages)
+        return familiarity.doubt(self.probabilities(pooled), strangeness, said)
 
     def _classify(self, pieces: Iterator[np.ndarray]) -> Prediction:
         first = next(pieces)  # of a minute, or all
@@ -356,8 +373,7 @@ class EmotionClassifier:
         frames = features.trim_silence(frames)
         strangeness = self.strangeness(frames)
         warning = self._warning(waveform, frames, strangeness)
-        probabilities = self.probabilities(self.pooled(frames)[np.newaxis])[0]
-        probabilities = familiarity.doubt(probabilities, strangeness)
+        probabilities = self.believed(self.pooled(frames)[np.newaxis], strangeness)[0]
         return self._prediction(probabilities, warning, uncertain=_is_short(waveform))
 
     def _warning(self, waveform: np.ndarray, frames: np.ndarray, strangeness: float) -> str:

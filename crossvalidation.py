@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+import averages
 import familiarity
 import features
 import leaning
@@ -49,6 +50,8 @@ class Ensemble:
         tasks: the finished trainings.
         temperature: fitted on the clips that they set aside.
         familiar: the recordings of each corpus that it learned from (`familiarity.describe`).
+        averages: what is heard of strange recordings beside it (`averages.fit`); empty for
+            `vector`, which hears averages alone.
     """
 
     job: Job
@@ -56,6 +59,7 @@ class Ensemble:
     tasks: Sequence[Task]
     temperature: float
     familiar: Sequence[dict[str, Any]]
+    averages: dict[str, Any]
 
     def members(self) -> list[Member]:
         """Return the trained members."""
@@ -74,6 +78,13 @@ class Ensemble:
             self.network(), tqdm(inputs, total=len(rows), desc="answers", unit="clip", leave=False)
         )
 
+    def believed(self, rows: np.ndarray) -> np.ndarray:
+        """Return what the program says of clips, strange ones or not: (clips, emotions)."""
+        means = self.job.averages[rows]
+        strange = familiarity.strangeness(features.cepstral_mean(means), self.familiar)
+        said = averages.logits(means, self.averages) if self.averages else 0.0
+        return familiarity.doubt(self.probabilities(rows), strange, said)
+
     def usual_answers(self) -> dict[str, list[float]]:
         """Return what the network says of the clips that it learned from: `leaning.usual`."""
         return leaning.usual(
@@ -88,6 +99,7 @@ class Ensemble:
             "pause_db": features.PAUSE_DB,
             "normalisation": self.normalisation(),
             "familiar": self.familiar,
+            "averages": self.averages,
         }
         return EmotionClassifier(manifest, traced(self.network()))
 
@@ -134,9 +146,7 @@ def run(job: Job, protocol: str, *, folds: int, seeds: Sequence[int], jobs: int)
     for seed, tasks in asked:
         name, test = tasks[0].split.name, tasks[0].split.test
         ensemble = _ensemble(job, tasks, _temperature(job, tasks))
-        strange = familiarity.strangeness(job.cepstral_means[test], ensemble.familiar)
-        probabilities = familiarity.doubt(ensemble.probabilities(test), strange)
-        result = FoldResult(name, seed, test, probabilities)
+        result = FoldResult(name, seed, test, ensemble.believed(test))
         finished.append(Finished(result, ensemble))
     return finished
 
@@ -165,12 +175,17 @@ def train_final(job: Job, speaker_folds: Sequence[Finished], *, seed: int, jobs:
 
 
 def _ensemble(job: Job, tasks: Sequence[Task], temperature: float) -> Ensemble:
-    """Return the ensemble of finished trainings, with what its clips' recordings are like."""
+    """Return the ensemble of finished trainings, with what its clips' recordings tell."""
     rows = np.unique(np.concatenate([task.split.train for task in tasks]))
     corpus = job.dataset.table.corpus.to_numpy()[rows]
-    means = job.cepstral_means[rows]
-    familiar = [familiarity.describe(means[corpus == name]) for name in np.unique(corpus)]
-    return Ensemble(job, rows, tasks, temperature, familiar)
+    means = job.averages[rows]
+    cepstral = features.cepstral_mean(means)
+    familiar = [familiarity.describe(cepstral[corpus == name]) for name in np.unique(corpus)]
+    linear: dict[str, Any] = {}
+    if job.kind == "frames":
+        targets = label_targets(job.dataset.table, job.emotions, rows)[rows]
+        linear = averages.fit(means, targets, corpus)
+    return Ensemble(job, rows, tasks, temperature, familiar, linear)
 
 
 def _temperature(job: Job, tasks: Sequence[Task]) -> float:

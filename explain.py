@@ -11,7 +11,6 @@ import numpy as np
 import features
 from audio import SAMPLE_RATE
 from classifier import EmotionClassifier
-from familiarity import doubt
 
 #: How much is hidden at a time: this share of the sound, but at least so many seconds.
 HIDDEN_SHARE = 0.1
@@ -74,21 +73,20 @@ def occlude(classifier: EmotionClassifier, waveform: np.ndarray) -> Occlusion:
 
     mean = np.array(classifier.manifest["normalisation"]["mean"], np.float32)
     nothing = features.linear(mean[np.newaxis])
+    strange = classifier.strangeness(frames)  # the recording, with or without a part of it
     hidden = []
     for done in range(0, len(places), BATCH):
         batch = np.repeat(frames[np.newaxis], len(places[done : done + BATCH]), axis=0)
         for clip, place in zip(batch, places[done:], strict=False):
             clip[place : place + length] = nothing
-        hidden.append(classifier.probabilities(np.stack(list(map(classifier.pooled, batch)))))
-    whole = classifier.probabilities(classifier.pooled(frames)[np.newaxis])[0]
-    strangeness = classifier.strangeness(frames)  # of the recording, with or without a part of it
+        hidden.append(classifier.believed(np.stack(list(map(classifier.pooled, batch))), strange))
     # Frame i is centred on i / per_second.
     starts = (first + np.array(places) - 0.5) / per_second
     return Occlusion(
         starts=np.maximum(starts, 0.0),
         ends=np.minimum(starts + length / per_second, len(waveform) / SAMPLE_RATE),
-        whole=doubt(whole, strangeness),
-        hidden=doubt(np.concatenate(hidden), strangeness),
+        whole=classifier.believed(classifier.pooled(frames)[np.newaxis], strange)[0],
+        hidden=np.concatenate(hidden),
     )
 
 
@@ -106,7 +104,7 @@ def numbers(classifier: EmotionClassifier, waveform: np.ndarray) -> np.ndarray:
         audio.AudioError: it is not a waveform.
     """
     frames = features.trim_silence(features.extract_frames(waveform))
-    return features.decibel(classifier.pooled(frames)).mean(axis=0)
+    return features.averages(classifier.pooled(frames))
 
 
 def emotion_means(classifier: EmotionClassifier) -> np.ndarray | None:

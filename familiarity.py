@@ -1,10 +1,11 @@
-"""How unlike the recordings of the training a recording is, and how much less to be sure of it.
+"""How unlike the recordings of the training a recording is, and what to believe of it then.
 
 A temperature that suits new voices of the training (Guo et al., ICML 2017) promises too
 much of another corpus: networks that heard one were nearly as sure of the clips of the other, and
 right about half as often. But it is easily told that a clip comes from elsewhere: what microphone,
 room and codec do to every frame stands in its cepstral mean (Atal, JASA 1974), and new voices of a
-corpus share it. So the temperature rises with the distance from there.
+corpus share it. So the temperature rises with the distance from there, and the averages are heard
+beside the network.
 """
 
 from collections.abc import Sequence
@@ -18,9 +19,11 @@ FAMILIAR_SHARE = 0.99
 #: So many times as far away as these, a recording is entirely strange.
 STRANGE = 2.0
 
-#: By how much the temperature of an entirely strange recording is higher: chosen on half of the
-#: speakers of either corpus, about whom networks of the other were asked (docs/experiments.md).
-TEMPERATURE = 2.3
+#: By how much the temperature of an entirely strange recording is higher, and how much of what its
+#: averages say is added then: chosen by the likelihood of half of the speakers of either corpus,
+#: about whom networks of the other were asked, and by what it costs at home (docs/experiments.md).
+TEMPERATURE = 1.8
+AVERAGES_SHARE = 0.5
 
 # Of a corpus of one clip, or of equal ones: a deviation in decibel, and the variance that is left.
 _MIN_STD = 0.1
@@ -71,18 +74,23 @@ def strangeness(cepstral_means: np.ndarray, corpora: Sequence[dict[str, Any]]) -
     return np.minimum(np.log(nearest) / np.log(STRANGE), 1.0)
 
 
-def doubt(probabilities: np.ndarray, strange: np.ndarray | float) -> np.ndarray:
+def doubt(
+    probabilities: np.ndarray, strange: np.ndarray | float, averages_say: np.ndarray | float = 0.0
+) -> np.ndarray:
     """Return probabilities as they are to be believed of strange recordings: (..., emotions).
 
-    Their order stays. A temperature over the one that a network has divides its logits once more,
-    which is a root of its probabilities.
+    A temperature over the one that a network has divides its logits once more, which is a root of
+    its probabilities.
 
     Args:
         probabilities: (..., emotions), calibrated for familiar recordings.
         strange: (...) of `strangeness`.
+        averages_say: (..., emotions) of `averages.logits`; without them the order stays.
     """
-    roots = probabilities ** (TEMPERATURE ** -np.asarray(strange, np.float64)[..., np.newaxis])
-    return roots / roots.sum(axis=-1, keepdims=True)
+    strange = np.asarray(strange, np.float64)[..., np.newaxis]
+    weights = probabilities ** (TEMPERATURE**-strange)
+    weights = weights * np.exp(AVERAGES_SHARE * strange * averages_say)
+    return weights / weights.sum(axis=-1, keepdims=True)
 
 
 def _distances(cepstral_means: np.ndarray, corpus: dict[str, Any]) -> np.ndarray:

@@ -224,6 +224,11 @@ def linear(frames: np.ndarray) -> np.ndarray:
     return frames
 
 
+def averages(frames: np.ndarray) -> np.ndarray:
+    """Return the mean of (frames, 264) features over time, mel and RMS in decibel: (264,)."""
+    return decibel(frames).mean(axis=0)
+
+
 def _mel_to_mfcc(mel: np.ndarray) -> np.ndarray:
     """Return the MFCC of (frames, 128) mel powers in decibel: (frames, 40).
 
@@ -232,16 +237,16 @@ def _mel_to_mfcc(mel: np.ndarray) -> np.ndarray:
     return _product(np.maximum(mel, mel.max() - 80), _dct())
 
 
-def cepstral_mean(frames: np.ndarray) -> np.ndarray:
-    """Return the MFCC of the mean of a clip's mel bands over time, in decibel: (40,).
+def cepstral_mean(averages: np.ndarray) -> np.ndarray:
+    """Return the MFCC of the mean of a clip's mel bands over time, in decibel: (..., 40).
 
     Unlike the mean of its MFCC it has all that lies more than 80 dB under the loudest number, such
     as what a microphone or a codec leaves of the highs.
 
     Args:
-        frames: (frames, 264) as of `extract_frames`.
+        averages: (..., 264) of `averages`.
     """
-    return decibel(frames)[:, MEL].mean(axis=0) @ _dct()
+    return averages[..., MEL] @ _dct()
 
 
 def trim_silence(frames: np.ndarray) -> np.ndarray:

@@ -157,8 +157,11 @@ def _card(manifest: dict[str, Any], figures: Mapping[str, str], ablation: str) -
             if usual
             else ""
         )
+        + (f", up to {TEMPERATURE:g} times as high for recordings unlike these" if familiar else "")
         + (
-            f", up to {TEMPERATURE:g} times as high for recordings unlike these" if familiar else ""
+            ", and then a linear model of the averages over time is heard beside the network"
+            if manifest.get("averages")
+            else ""
         ),
         versions=", ".join(f"{name} {number}" for name, number in manifest["versions"].items()),
         licences=", ".join(sorted(licences)),

@@ -93,6 +93,7 @@ def write(
     emotions: Sequence[str],
     normalisation: dict[str, list[float]],
     familiar: Sequence[dict[str, Any]],
+    averages: dict[str, Any],
     usual: dict[str, list[float]],
     emotion_means: np.ndarray,
     table: "pd.DataFrame",
@@ -109,6 +110,7 @@ def write(
         normalisation: `mean` and `std` of the 264 features in training, which the network applies
             itself; mel and RMS in decibel.
         familiar: the recordings of each corpus (`familiarity.describe`).
+        averages: the linear model beside the network (`averages.fit`), or empty.
         usual: what it says of voices on average (`leaning.usual`).
         emotion_means: (emotions, 264) of `training.emotion_means`, in decibel as `normalisation`.
         table: the clips that it was trained on.
@@ -142,6 +144,7 @@ def write(
                 "sample_rate": SAMPLE_RATE,
                 "normalisation": normalisation,
                 "familiar": list(familiar),
+                "averages": averages,
                 "usual": usual,
                 # Four decimals are far below what any two clips differ by, and half the file.
                 "emotion_means": emotion_means.astype(np.float64).round(4).tolist(),

@@ -54,11 +54,11 @@ class Job:
     progress: Progress = UNWATCHED
 
     @cached_property
-    def cepstral_means(self) -> np.ndarray:
-        """What each clip's recording is like, (clips, 40), as the classifier would hear it."""
+    def averages(self) -> np.ndarray:
+        """Of each clip the means over what a network is shown of it: (clips, 264)."""
         rows = np.arange(len(self.dataset.table))
         inputs = clip_inputs(self.kind, self.dataset, rows)
-        return np.array([features.cepstral_mean(part.reshape(-1, N_FEATURES)) for part in inputs])
+        return np.array([features.averages(part.reshape(-1, N_FEATURES)) for part in inputs])
 
 
 class Task(NamedTuple):

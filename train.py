@@ -303,8 +303,9 @@ def train(arguments: argparse.Namespace, output: Path, progress: Progress) -> No
         emotions=emotions,
         normalisation=trained.normalisation(),
         familiar=trained.familiar,
+        averages=trained.averages,
         usual=trained.usual_answers(),
-        emotion_means=training.emotion_means(arguments.network, dataset, emotions),
+        emotion_means=training.emotion_means(job.averages, dataset.table, emotions),
         table=dataset.table,
         records=records,
         training={

@@ -234,23 +234,21 @@ def clip_inputs(kind: str, dataset: Dataset, rows: np.ndarray) -> Iterator[np.nd
             yield frames[row][np.newaxis]
 
 
-def emotion_means(kind: str, dataset: Dataset, emotions: Sequence[str]) -> np.ndarray:
+def emotion_means(averages: np.ndarray, table: pd.DataFrame, emotions: Sequence[str]) -> np.ndarray:
     """Return what the clips of each emotion are like: (emotions, 264), the mean over its clips.
 
-    Of a clip counts its mean, in decibel, over what a network of the kind is shown of it; of an
-    emotion its speech, where there is any.
+    Of an emotion its speech counts, where there is any.
+
+    Args:
+        averages: (clips, 264) of `side_by_side.Job`.
+        table: the clips.
+        emotions: in label order.
     """
-    means = np.array(
-        [
-            decibel(part.reshape(-1, N_FEATURES)).mean(axis=0)
-            for part in clip_inputs(kind, dataset, np.arange(len(dataset.table)))
-        ]
-    )
     of_emotions = []
     for emotion in emotions:
-        mine = (dataset.table.emotion == emotion).to_numpy()
-        spoken = mine & (dataset.table.channel == "speech").to_numpy()
-        of_emotions.append(means[spoken if spoken.any() else mine].mean(axis=0))
+        mine = (table.emotion == emotion).to_numpy()
+        spoken = mine & (table.channel == "speech").to_numpy()
+        of_emotions.append(averages[spoken if spoken.any() else mine].mean(axis=0))
     return np.array(of_emotions)
 
 

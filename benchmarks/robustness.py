@@ -35,6 +35,7 @@ import pandas as pd  # noqa: E402
 
 import audio  # noqa: E402
 import augment  # noqa: E402
+import averages  # noqa: E402
 import classifier  # noqa: E402
 import corpora  # noqa: E402
 import evaluation  # noqa: E402
@@ -73,6 +74,7 @@ CODE = hashlib.sha256(
         for module in (
             audio,
             augment,
+            averages,
             classifier,
             conditions,
             familiarity,

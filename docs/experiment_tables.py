@@ -169,6 +169,75 @@ def factors_table() -> str:
     return markdown(["asked", "the speakers that it was chosen on", "the others"], rows)
 
 
+def averages_table() -> str:
+    """Return what averages are worth beside the network on another corpus, as a Markdown table."""
+    keys = ("chosen_crema_d", "others_crema_d", "chosen_ravdess", "others_ravdess")
+    rows = [
+        [
+            row["what"],
+            *(" / ".join(map(percent, row[key])) for key in keys),
+            f"{row['likelihood']:.3f}",
+        ]
+        for row in _experiments()["averages"]["rows"]
+    ]
+    head = ["asked", "RAVDESS to CREMA-D", "the other speakers"]
+    return markdown([*head, "CREMA-D to RAVDESS", "the other speakers", "log-likelihood"], rows)
+
+
+def averages_at_home_table() -> str:
+    """Return what averages are worth beside the network at home, as a Markdown table."""
+    rows = [
+        [
+            "them alone" if row["share"] is None else f"{row['share']:g} of what they say",
+            *(percent(row[key]) for key in ("speech", "both", "copies")),
+        ]
+        for row in _experiments()["averages"]["at_home"]["rows"]
+    ]
+    return markdown(["asked", *_HOME, "strange copies of speech, accuracy"], rows)
+
+
+def averages_changed_table() -> str:
+    """Return what averages cost where the recording of a new voice changes, as a Markdown table."""
+    rows = [
+        [
+            row["what"],
+            *(
+                f"{percent(row[key])} / {percent(row[key + '_with'])}"
+                for key in ("unchanged", "accuracy")
+            ),
+        ]
+        for row in _experiments()["averages"]["changes"]["rows"]
+    ]
+    return markdown(["change", "answers unchanged: network alone / and averages", "accuracy"], rows)
+
+
+def averages_known_voices_table() -> str:
+    """Return what it is worth to know a voice elsewhere, as a Markdown table."""
+    rows = [
+        [row["what"], *(" / ".join(map(percent, row[key])) for key in ("uar", "ece"))]
+        for row in _experiments()["averages"]["known_voices"]["rows"]
+    ]
+    return markdown(["asked", "UAR: without / with half a minute of the voice", "ECE"], rows)
+
+
+def familiar_copies_table() -> str:
+    """Return how strange recordings are where copies count as familiar, as a Markdown table."""
+    rows = [
+        [row["what"], *(f"{row[key]:.2f}" for key in ("voices", "copies", "other"))]
+        for row in _experiments()["averages"]["familiar_copies"]["rows"]
+    ]
+    return markdown(["familiar", "new voices", "their copies", "the other corpus"], rows)
+
+
+def recoloured_table() -> str:
+    """Return what it is worth to take off what a network leans to there, as a Markdown table."""
+    rows = [
+        [row["what"], percent(row["crema_d"]), percent(row["ravdess"])]
+        for row in _experiments()["averages"]["recoloured"]["rows"]
+    ]
+    return markdown(["taken off", "RAVDESS to CREMA-D", "CREMA-D to RAVDESS"], rows)
+
+
 def leanings_table() -> str:
     """Return what it is worth to take a voice's leaning off, as a Markdown table."""
     rows = [
@@ -391,6 +460,12 @@ TABLES: dict[str, Callable[[], str]] = {
     "asked_limits": asked_limits_table,
     "strangeness": strangeness_table,
     "factors": factors_table,
+    "averages": averages_table,
+    "averages_at_home": averages_at_home_table,
+    "averages_changed": averages_changed_table,
+    "averages_known_voices": averages_known_voices_table,
+    "familiar_copies": familiar_copies_table,
+    "recoloured": recoloured_table,
     "leanings": leanings_table,
     "covariance": covariance_table,
     "unheard_shares": unheard_shares_table,

@@ -138,6 +138,7 @@ def make_model(folder: Path, kind: str) -> Path:
         emotions=corpora.EMOTIONS,
         normalisation={"mean": mean.tolist(), "std": std.tolist()},
         familiar=[],
+        averages={},
         usual={"all": [0.0] * 8, "quiet": [0.0] * 8},
         emotion_means=np.zeros((len(corpora.EMOTIONS), network.N_FEATURES)),
         table=clips,

@@ -113,7 +113,8 @@ def test_what_is_far_from_the_training_is_said(tiny_model) -> None:
     clip = speechlike(2.0)
     nowhere = {"mean": np.zeros(40), "whitening": np.eye(40), "far": 1.0}
     frames = features.trim_silence(features.extract_frames(clip))
-    here = nowhere | {"mean": features.cepstral_mean(frames)}
+    averages = features.averages(frames)
+    here = nowhere | {"mean": features.cepstral_mean(averages)}
     familiar, strange = (
         EmotionClassifier(tiny.manifest | {"familiar": corpora}, tiny._run).classify_waveform(clip)
         for corpora in ([nowhere, here], [nowhere])
@@ -122,6 +123,13 @@ def test_what_is_far_from_the_training_is_said(tiny_model) -> None:
     assert "unlike the recordings" in strange.warning
     assert strange.emotion == familiar.emotion
     assert strange.confidence < familiar.confidence
+
+    sad = {"mean": averages, "std": np.ones(264), "weights": np.zeros((264, 8))}
+    sad["bias"] = 99.0 * (np.array(corpora.EMOTIONS) == "sad")
+    beside = tiny.manifest | {"familiar": [nowhere], "averages": sad}
+    assert EmotionClassifier(beside, tiny._run).classify_waveform(clip).emotion == "sad"
+    beside["familiar"] = [here]
+    assert EmotionClassifier(beside, tiny._run).classify_waveform(clip) == familiar
 
 
 def test_a_known_voice_does_not_make_a_recording_familiar(tiny_model, tmp_path) -> None:

@@ -43,28 +43,38 @@ def test_no_test_clip_has_a_part_in_a_training(tmp_path, monkeypatch) -> None:
 
 def test_recordings_that_are_tested_do_not_become_familiar() -> None:
     table = make_table(6, 8)
-    means = np.random.default_rng(0).standard_normal((48, 40))
+    table["emotion"] = np.where(np.arange(48) % 2, "sad", "angry")
+    averages = np.random.default_rng(0).standard_normal((48, 264))
     parts = np.split(np.arange(48), [24, 32])
     task = SimpleNamespace(split=protocols.Split("one", *parts))
 
-    def familiar() -> list:
-        job = SimpleNamespace(dataset=SimpleNamespace(table=table), cepstral_means=means)
-        return crossvalidation._ensemble(job, [task], 1.0).familiar
+    def fitted() -> tuple:
+        job = SimpleNamespace(
+            kind="frames",
+            dataset=SimpleNamespace(table=table),
+            emotions=list(TWO_EMOTIONS),
+            averages=averages,
+        )
+        ensemble = crossvalidation._ensemble(job, [task], 1.0)
+        return ensemble.familiar, ensemble.averages
 
-    before = familiar()
-    means[24:] += 9.0  # what is set aside or tested
-    assert familiar() == before
+    before = fitted()
+    averages[24:] += 9.0  # what is set aside or tested
+    table.loc[24:, "emotion"] = "sad"
+    assert fitted() == before
+    averages[:24] += 9.0
+    assert fitted() != before
 
 
 def test_a_fold_is_asked_with_its_own_temperature_and_doubt(tmp_path, monkeypatch) -> None:
     table = make_table(6, 8)
     table["emotion"] = np.where(np.arange(48) % 2, "sad", "angry")
-    means = np.random.default_rng(0).standard_normal((48, 40))
+    averages = np.random.default_rng(0).standard_normal((48, 264))
     job = SimpleNamespace(
         kind="vector",
         dataset=SimpleNamespace(table=table),
         emotions=list(TWO_EMOTIONS),
-        cepstral_means=means,
+        averages=averages,
         epochs=1,
         folder=tmp_path,
     )
@@ -82,8 +92,12 @@ def test_a_fold_is_asked_with_its_own_temperature_and_doubt(tmp_path, monkeypatc
         np.testing.assert_allclose(fold.result.probabilities, np.tile(expected, (24, 1)))
 
 
-def test_what_a_fold_says_is_what_the_classifier_says(corpus, cache) -> None:
+@pytest.mark.parametrize("strange", [0.0, 0.5, 1.0])
+def test_what_a_fold_says_is_what_the_classifier_says(strange, corpus, cache, monkeypatch) -> None:
     """The figures of an evaluation come from the same path as an answer on the page."""
+    monkeypatch.setattr(
+        familiarity, "strangeness", lambda means, _: np.full(means.shape[:-1], strange)
+    )
     found = extract(corpus, cache / "features", [(), NOISY])
     for kind in ("frames", "vector"):
         folder = cache / kind
@@ -142,7 +156,7 @@ def test_what_is_usual_counts_corpora_and_emotions_alike(monkeypatch) -> None:
 
     def usual_of(train: np.ndarray) -> dict[str, list[float]]:
         job = side_by_side.Job("frames", SimpleNamespace(table=table), TWO_EMOTIONS, 1, Path())
-        ensemble = crossvalidation.Ensemble(job, train, [], 1.0, [])
+        ensemble = crossvalidation.Ensemble(job, train, [], 1.0, [], {})
         return ensemble.usual_answers()
 
     monkeypatch.setattr(crossvalidation.Ensemble, "probabilities", lambda _, rows: said[rows])

@@ -9,6 +9,7 @@ from hypothesis import strategies as some
 import audio
 import explain
 import features
+import side_by_side
 import training
 from audio import SAMPLE_RATE
 from classifier import EmotionClassifier
@@ -35,6 +36,23 @@ def stub(kind: str) -> EmotionClassifier:
         return np.stack([angry, 1 - angry], axis=1)
 
     return EmotionClassifier(manifest, run)
+
+
+def strange_to(known: EmotionClassifier) -> EmotionClassifier:
+    """The same classifier, to which every recording is strange."""
+    return EmotionClassifier(
+        known.manifest
+        | {
+            "familiar": [{"mean": [0.0] * 40, "whitening": np.eye(40).tolist(), "far": 1.0}],
+            "averages": {
+                "mean": [0.0] * 264,
+                "std": [1.0] * 264,
+                "weights": np.random.default_rng(0).normal(0, 0.1, (264, 8)).tolist(),
+                "bias": [0.0] * 8,
+            },
+        },
+        known._run,
+    )
 
 
 def noise(seconds: float) -> np.ndarray:
@@ -89,7 +107,7 @@ def test_a_shipped_model_says_the_same_here_as_elsewhere(kind, monkeypatch) -> N
     np.testing.assert_allclose(batched.hidden, explain.occlude(plain, waveform).hidden, atol=1e-5)
 
     known = plain.adapted_to([wav(6, seed=1)])
-    for classifier in (plain, known):
+    for classifier in (plain, known, strange_to(plain)):
         expected = list(classifier.classify_waveform(waveform).probabilities.values())
         np.testing.assert_allclose(explain.occlude(classifier, waveform).whole, expected, atol=1e-6)
     assert not np.allclose(batched.whole, explain.occlude(known, waveform).whole)
@@ -98,7 +116,8 @@ def test_a_shipped_model_says_the_same_here_as_elsewhere(kind, monkeypatch) -> N
 @pytest.mark.parametrize("kind", KINDS)
 def test_numbers_are_on_the_scale_of_the_averages_of_training(kind, corpus, tmp_path) -> None:
     found = extract(corpus, tmp_path, [(), NOISY])
-    means = training.emotion_means(kind, found, TWO_EMOTIONS)
+    job = side_by_side.Job(kind, found, TWO_EMOTIONS, 1, tmp_path)
+    means = training.emotion_means(job.averages, found.table, TWO_EMOTIONS)
     assert means.shape == (2, 264)
     for emotion, mean in zip(TWO_EMOTIONS, means, strict=True):
         paths = found.table.path[found.table.emotion == emotion]

@@ -22,9 +22,10 @@ def draw(clips: int, *, seed: int, mean: float = 0.0) -> np.ndarray:
 
 def test_the_cepstral_mean_is_the_dct_of_the_mean_spectrum() -> None:
     frames = features.extract_frames(speechlike(1.0))
-    spectrum = features.decibel(frames)[:, features.MEL].mean(axis=0)
-    expected = dct(spectrum.astype(np.float64), norm="ortho")[:40]
-    np.testing.assert_allclose(features.cepstral_mean(frames), expected, atol=1e-3)
+    averages = features.averages(frames)
+    expected = dct(averages[features.MEL].astype(np.float64), norm="ortho")[:40]
+    np.testing.assert_allclose(features.cepstral_mean(averages), expected, atol=1e-3)
+    np.testing.assert_allclose(features.cepstral_mean(averages[np.newaxis])[0], expected, atol=1e-3)
 
 
 def test_new_clips_of_a_corpus_are_familiar_and_others_are_strange() -> None:
@@ -65,3 +66,15 @@ def test_doubt_is_a_higher_temperature(logits, strange) -> None:
     expected = softmax(logits / familiarity.TEMPERATURE**strange, axis=1)
     np.testing.assert_allclose(familiarity.doubt(said, strange), expected, atol=1e-9)
     np.testing.assert_allclose(familiarity.doubt(said, np.full(3, strange)), expected, atol=1e-9)
+
+
+@given(logits, logits, some.floats(0, 1))
+def test_averages_have_a_say_as_far_as_a_recording_is_strange(
+    logits, averages_say, strange
+) -> None:
+    said = softmax(logits, axis=1)
+    both = logits / familiarity.TEMPERATURE**strange
+    both += familiarity.AVERAGES_SHARE * strange * averages_say
+    found = familiarity.doubt(said, strange, averages_say)
+    np.testing.assert_allclose(found, softmax(both, axis=1), atol=1e-9)
+    np.testing.assert_allclose(familiarity.doubt(said, 0.0, averages_say), said, atol=1e-9)
