@@ -13,6 +13,7 @@ import numpy as np
 import averages
 import familiarity
 import features
+import functionals
 import leaning
 import protocols
 import side_by_side
@@ -52,6 +53,7 @@ class Ensemble:
         familiar: the recordings of each corpus that it learned from (`familiarity.describe`).
         averages: what is heard of strange recordings beside it (`averages.fit`); empty for
             `vector`, which hears averages alone.
+        machine: what whole clips are compared with, a part of the network; not for `vector`.
     """
 
     job: Job
@@ -60,6 +62,7 @@ class Ensemble:
     temperature: float
     familiar: Sequence[dict[str, Any]]
     averages: dict[str, Any]
+    machine: functionals.Machine | None
 
     def members(self) -> list[Member]:
         """Return the trained members."""
@@ -67,7 +70,7 @@ class Ensemble:
 
     def network(self) -> "keras.Model":
         """Return the network: raw features in, calibrated probabilities out."""
-        return assemble(self.members(), temperature=self.temperature)
+        return assemble(self.members(), temperature=self.temperature, beside=self.machine)
 
     def probabilities(self, rows: np.ndarray) -> np.ndarray:
         """Return what the network says of clips: (clips, emotions)."""
@@ -182,10 +185,12 @@ def _ensemble(job: Job, tasks: Sequence[Task], temperature: float) -> Ensemble:
     cepstral = features.cepstral_mean(means)
     familiar = [familiarity.describe(cepstral[corpus == name]) for name in np.unique(corpus)]
     linear: dict[str, Any] = {}
+    machine = None
     if job.kind == "frames":
         targets = label_targets(job.dataset.table, job.emotions, rows)[rows]
         linear = averages.fit(means, targets, corpus)
-    return Ensemble(job, rows, tasks, temperature, familiar, linear)
+        machine = functionals.fit(job.functionals[rows], targets, corpus)
+    return Ensemble(job, rows, tasks, temperature, familiar, linear, machine)
 
 
 def _temperature(job: Job, tasks: Sequence[Task]) -> float:

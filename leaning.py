@@ -29,7 +29,7 @@ QUIET_PROBABILITY = 0.35
 
 #: A network is surer of the clips that it learned from: of how it tells quiet ones from others,
 #: this share is left for voices that it never heard.
-UNHEARD_SHARE = 0.7
+UNHEARD_SHARE = 0.5
 
 
 @dataclass(frozen=True)

@@ -124,7 +124,8 @@ def _folds(manifest: dict[str, Any]) -> str:
 def _card(manifest: dict[str, Any], figures: Mapping[str, str], ablation: str) -> str:
     what = {
         "frames": "A temporal 1D-CNN with attentive statistics pooling over the sequence of "
-        "264-dimensional frames and the pitch that is read off their mel bands",
+        "264-dimensional frames and the pitch that is read off their mel bands, and beside it a "
+        "kernel machine of the functionals of whole clips",
         "vector": "The original system's 1D-CNN over one 264-dimensional vector, the mean over "
         f"all frames but pauses (more than {PAUSE_DB:g} dB softer than the loudest)",
     }[manifest["network"]]

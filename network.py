@@ -5,8 +5,8 @@ on a decibel scale, standardises each of the 264 features with the mean and stan
 the training clips, and stops at a limit what is far from them; that of `frames` adds the pitch,
 which it reads off the mel bands. The `body` learns, and several bodies that learned from different
 draws are an ensemble. Training runs on a body alone, over features that went through the
-frontend's steps before; `join` makes one network of frontend and bodies, and that is what is saved:
-raw features in, calibrated probabilities out.
+frontend's steps before; `join` makes one network of frontend and bodies, and of what `functionals`
+has to say beside them, and that is what is saved: raw features in, calibrated probabilities out.
 
 Only built-in Keras layers and operations are used, so a saved network loads in Keras' safe mode.
 """
@@ -46,9 +46,9 @@ def frames_frontend(mean: np.ndarray, std: np.ndarray) -> keras.Model:
     """
     raw = keras.Input((None, N_FEATURES))
     is_frame = ops.cast(ops.any(ops.not_equal(raw, 0.0), axis=-1, keepdims=True), "float32")
-    decibel = _decibel(raw)
-    standardised = _standardise(decibel, mean, std, limit=ASKED_LIMIT) * is_frame
-    heard = pitch.contour(decibel[..., MEL], is_frame)
+    in_decibel = decibel(raw)
+    standardised = _standardise(in_decibel, mean, std, limit=ASKED_LIMIT) * is_frame
+    heard = pitch.contour(in_decibel[..., MEL], is_frame)
     return keras.Model(raw, ops.concatenate([standardised, heard], axis=-1), name="frontend")
 
 
@@ -109,8 +109,8 @@ def vector_frontend(mean: np.ndarray, std: np.ndarray) -> keras.Model:
         mean, std: (264,) of the training vectors, mel and RMS in decibel.
     """
     raw = keras.Input((N_FEATURES, 1))
-    decibel = _decibel(layers.Reshape((1, N_FEATURES))(raw))
-    standardised = _standardise(decibel, mean, std, limit=LIMIT)
+    in_decibel = decibel(layers.Reshape((1, N_FEATURES))(raw))
+    standardised = _standardise(in_decibel, mean, std, limit=LIMIT)
     return keras.Model(raw, layers.Reshape((N_FEATURES, 1))(standardised), name="frontend")
 
 
@@ -133,7 +133,11 @@ def vector_body(n_emotions: int) -> keras.Model:
 
 
 def join(
-    frontend: keras.Model, bodies: Sequence[keras.Model], *, temperature: float
+    frontend: keras.Model,
+    bodies: Sequence[keras.Model],
+    *,
+    temperature: float,
+    beside: keras.Model | None = None,
 ) -> keras.Model:
     """Return the network that is saved: raw features → probabilities.
 
@@ -141,6 +145,7 @@ def join(
         frontend, bodies: of the same kind. The mean of the bodies' logits is the ensemble's.
         temperature: the logits are divided by it before the softmax, which makes the probabilities
             as large as the network is right (Guo et al., ICML 2017).
+        beside: of the same raw features; what it says is added to the logits as it is.
     """
     raw = keras.Input(frontend.input_shape[1:], name="features")
     standardised = frontend(raw)
@@ -150,19 +155,21 @@ def join(
         for number, body in enumerate(bodies)
     ]
     logits = sum(member(standardised) for member in members) / (len(members) * temperature)
+    if beside is not None:
+        logits += beside(raw)
     return keras.Model(raw, layers.Softmax(name="probabilities")(logits), name="network")
 
 
-def _decibel(raw: keras.KerasTensor) -> keras.KerasTensor:
+def decibel(raw: keras.KerasTensor) -> keras.KerasTensor:
     """Return the features on the scale of `features.decibel`."""
-    decibel = 10.0 / math.log(10.0)
-    mel = decibel * ops.log(ops.maximum(raw[..., MEL], POWER_FLOOR))
-    rms = 2 * decibel * ops.log(ops.maximum(raw[..., RMS : RMS + 1], POWER_FLOOR**0.5))
+    per_neper = 10.0 / math.log(10.0)
+    mel = per_neper * ops.log(ops.maximum(raw[..., MEL], POWER_FLOOR))
+    rms = 2 * per_neper * ops.log(ops.maximum(raw[..., RMS : RMS + 1], POWER_FLOOR**0.5))
     return ops.concatenate([raw[..., : MEL.start], mel, raw[..., MEL.stop : RMS], rms], axis=-1)
 
 
 def _standardise(
-    decibel: keras.KerasTensor, mean: np.ndarray, std: np.ndarray, *, limit: float
+    in_decibel: keras.KerasTensor, mean: np.ndarray, std: np.ndarray, *, limit: float
 ) -> keras.KerasTensor:
     standardise = layers.Normalization(mean=mean, variance=np.square(std))
-    return ops.clip(standardise(decibel), -limit, limit)
+    return ops.clip(standardise(in_decibel), -limit, limit)

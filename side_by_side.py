@@ -22,12 +22,13 @@ import tensorflow as tf
 import dataset
 import features
 import files
+import functionals
 import protocols
 import workers
 from dataset import Dataset, Packed
 from network import N_FEATURES
 from progress import UNWATCHED, Progress
-from training import Member, clip_inputs, fit, logits_of
+from training import Member, clip_inputs, fit, logits_of, predict
 
 PACKED = "frames.npy"  # what the trainings of a folder learn from
 WAITING = "Another command trains on these clips; this one goes on when that is done."
@@ -59,6 +60,18 @@ class Job:
         rows = np.arange(len(self.dataset.table))
         inputs = clip_inputs(self.kind, self.dataset, rows)
         return np.array([features.averages(part.reshape(-1, N_FEATURES)) for part in inputs])
+
+    @cached_property
+    def functionals(self) -> np.ndarray:
+        """Of each clip of `frames` how its numbers are distributed: (clips, 810)."""
+        from tqdm import tqdm
+
+        rows = np.arange(len(self.dataset.table))
+        inputs = clip_inputs(self.kind, self.dataset, rows)
+        return predict(
+            functionals.measuring(),
+            tqdm(inputs, total=len(rows), desc="functionals", unit="clip", leave=False),
+        )
 
 
 class Task(NamedTuple):

@@ -68,21 +68,11 @@ MEASURES = (
 )
 
 #: Digest of the code, as it was when imported, that decides what is said of a clip.
+_MODULES = (audio, augment, averages, classifier, conditions, familiarity, features, gate, windows)
 CODE = hashlib.sha256(
     b"".join(
-        Path(module.__file__).read_bytes()
-        for module in (
-            audio,
-            augment,
-            averages,
-            classifier,
-            conditions,
-            familiarity,
-            features,
-            gate,
-            windows,
-            sys.modules[__name__],
-        )
+        Path(file).read_bytes()
+        for file in (*(module.__file__ for module in _MODULES), ROOT / "functionals.py", __file__)
     )
 ).hexdigest()
 

@@ -73,31 +73,6 @@ def recipe_references_table() -> str:
     return markdown(["reference", "quiet from", *(f"{share:g}" for share in found["shares"])], rows)
 
 
-def epochs_table() -> str:
-    """Return what twice the epochs were worth to networks of both corpora, as a Markdown table."""
-    keys = ("ravdess", "both", "crema_d", "trained_ravdess", "trained_crema_d")
-    rows = [
-        [str(row["fold"]), str(row["epochs"]), *(percent(row[key]) for key in keys)]
-        for row in _experiments()["epochs_of_both"]["rows"]
-    ]
-    head = ["fold", "epochs", "RAVDESS speech", "and song", "CREMA-D"]
-    return markdown([*head, "of the training: RAVDESS speech", "CREMA-D"], rows)
-
-
-def distillation_table() -> str:
-    """Return what networks learned from labels, and from an ensemble too, as a Markdown table."""
-    rows = [
-        [
-            str(row["fold"]),
-            *(percent(row[key]) for key in ("labels", "taught")),
-            *(f"{row[key]:.2f}" for key in ("labels_loss", "taught_loss")),
-        ]
-        for row in _experiments()["distillation"]["rows"]
-    ]
-    head = ["fold", "labels alone", "half an ensemble's word"]
-    return markdown([*head, "nats per clip: labels alone", "half an ensemble's word"], rows)
-
-
 def distance_table() -> str:
     """Return the ECE with one temperature and with one by distance, as a Markdown table."""
     clips = ("own", "copies", "other")
@@ -149,41 +124,6 @@ def asked_limits_table() -> str:
     return markdown([*head, "CREMA-D", "CREMA-D to RAVDESS"], rows)
 
 
-def strangeness_table() -> str:
-    """Return the ECE on another corpus by how strange recordings are told, as a Markdown table."""
-    keys = ("chosen_crema_d", "others_crema_d", "chosen_ravdess", "others_ravdess")
-    rows = [
-        [row["what"], *(percent(row[key]) for key in keys)]
-        for row in _experiments()["strangeness"]["rows"]
-    ]
-    head = ["temperature by", "RAVDESS to CREMA-D", "the other speakers"]
-    return markdown([*head, "CREMA-D to RAVDESS", "the other speakers"], rows)
-
-
-def factors_table() -> str:
-    """Return how much higher a temperature suits another corpus, as a Markdown table."""
-    rows = [
-        [row["asked"], f"{row['chosen']:.2f}", f"{row['others']:.2f}"]
-        for row in _experiments()["strangeness"]["factors"]
-    ]
-    return markdown(["asked", "the speakers that it was chosen on", "the others"], rows)
-
-
-def averages_table() -> str:
-    """Return what averages are worth beside the network on another corpus, as a Markdown table."""
-    keys = ("chosen_crema_d", "others_crema_d", "chosen_ravdess", "others_ravdess")
-    rows = [
-        [
-            row["what"],
-            *(" / ".join(map(percent, row[key])) for key in keys),
-            f"{row['likelihood']:.3f}",
-        ]
-        for row in _experiments()["averages"]["rows"]
-    ]
-    head = ["asked", "RAVDESS to CREMA-D", "the other speakers"]
-    return markdown([*head, "CREMA-D to RAVDESS", "the other speakers", "log-likelihood"], rows)
-
-
 def averages_at_home_table() -> str:
     """Return what averages are worth beside the network at home, as a Markdown table."""
     rows = [
@@ -209,42 +149,6 @@ def averages_changed_table() -> str:
         for row in _experiments()["averages"]["changes"]["rows"]
     ]
     return markdown(["change", "answers unchanged: network alone / and averages", "accuracy"], rows)
-
-
-def averages_known_voices_table() -> str:
-    """Return what it is worth to know a voice elsewhere, as a Markdown table."""
-    rows = [
-        [row["what"], *(" / ".join(map(percent, row[key])) for key in ("uar", "ece"))]
-        for row in _experiments()["averages"]["known_voices"]["rows"]
-    ]
-    return markdown(["asked", "UAR: without / with half a minute of the voice", "ECE"], rows)
-
-
-def familiar_copies_table() -> str:
-    """Return how strange recordings are where copies count as familiar, as a Markdown table."""
-    rows = [
-        [row["what"], *(f"{row[key]:.2f}" for key in ("voices", "copies", "other"))]
-        for row in _experiments()["averages"]["familiar_copies"]["rows"]
-    ]
-    return markdown(["familiar", "new voices", "their copies", "the other corpus"], rows)
-
-
-def recoloured_table() -> str:
-    """Return what it is worth to take off what a network leans to there, as a Markdown table."""
-    rows = [
-        [row["what"], percent(row["crema_d"]), percent(row["ravdess"])]
-        for row in _experiments()["averages"]["recoloured"]["rows"]
-    ]
-    return markdown(["taken off", "RAVDESS to CREMA-D", "CREMA-D to RAVDESS"], rows)
-
-
-def leanings_table() -> str:
-    """Return what it is worth to take a voice's leaning off, as a Markdown table."""
-    rows = [
-        [row["what"], _gain(row["random"]), _gain(row["quiet"])]
-        for row in _experiments()["leanings"]["rows"]
-    ]
-    return markdown(["taken off", "8 random clips", "8 neutral and calm clips"], rows)
 
 
 def covariance_table() -> str:
@@ -355,15 +259,19 @@ def _table(name: str, columns: dict[str, str]) -> str:
     """Return rows of the results as a Markdown table: shares in per cent, all else as it is.
 
     Args:
-        name: of the rows in the results file.
+        name: of the rows in the results file; one of what belongs together after a dot.
         columns: what each column holds, by its head, with the format of what is no share.
     """
-    found = _experiments()[name]
+    found: Any = _experiments()
+    for key in name.split("."):
+        found = found[key]
     rows = found if isinstance(found, list) else found["rows"]
 
-    def cell(row: dict[str, str | float | None], column: str) -> str:
+    def cell(row: dict[str, Any], column: str) -> str:
         key, _, form = column.partition(":")
         value = row[key]
+        if isinstance(value, list):
+            return " / ".join(map(percent, value))
         return format(value, form) if form or isinstance(value, str | int) else _maybe(value)
 
     return markdown(list(columns), [[cell(row, key) for key in columns.values()] for row in rows])
@@ -385,8 +293,95 @@ _BY_SEX = {"RAVDESS speech": "speech", "of men": "men", "of women": "women"}
 _AND = {"and song": "both", "RAVDESS to CREMA-D": "to_crema_d"}
 _SHOWN = {"shown": "what", **_BY_SEX, **_AND}
 
+_HALVES = {
+    "RAVDESS to CREMA-D": "chosen_crema_d",
+    "other speakers of it": "others_crema_d",
+    "CREMA-D to RAVDESS": "chosen_ravdess",
+    "other speakers of that": "others_ravdess",
+}
+
 #: Rows of the results file that are tables as they are: what each column holds, by its head.
 _PLAIN: dict[str, dict[str, str]] = {
+    "epochs_of_both": {
+        "fold": "fold",
+        "epochs": "epochs",
+        "RAVDESS speech": "ravdess",
+        "and song": "both",
+        "CREMA-D": "crema_d",
+        "of the training: RAVDESS speech": "trained_ravdess",
+        "of the training: CREMA-D": "trained_crema_d",
+    },
+    "distillation": {
+        "fold": "fold",
+        "labels alone": "labels",
+        "half an ensemble's word": "taught",
+        "nats per clip: labels alone": "labels_loss:.2f",
+        "nats per clip: half an ensemble's word": "taught_loss:.2f",
+    },
+    "leanings": {
+        "taken off": "what",
+        "8 random clips": "random",
+        "8 neutral and calm clips": "quiet",
+    },
+    "strangeness": {"temperature by": "what", **_HALVES},
+    "strangeness.factors": {
+        "asked": "asked",
+        "the speakers that it was chosen on": "chosen:.2f",
+        "the others": "others:.2f",
+    },
+    "averages": {"asked": "what", **_HALVES, "log-likelihood": "likelihood:.3f"},
+    "averages.known_voices": {
+        "asked": "what",
+        "UAR: without / with half a minute of the voice": "uar",
+        "ECE": "ece",
+    },
+    "averages.familiar_copies": {
+        "familiar": "what",
+        "new voices": "voices:.2f",
+        "their copies": "copies:.2f",
+        "the other corpus": "other:.2f",
+    },
+    "averages.recoloured": {
+        "taken off": "what",
+        "RAVDESS to CREMA-D": "crema_d",
+        "CREMA-D to RAVDESS": "ravdess",
+    },
+    "functionals": {
+        "heaviness": "say",
+        **_HOME,
+        "nats per clip": "nats:.3f",
+        "known voices, accuracy": "known",
+        "CREMA-D": "crema_d",
+    },
+    "functionals.of_two": {
+        "two networks": "what",
+        "RAVDESS alone: speech": "speech",
+        "and song": "both",
+        "of both corpora: RAVDESS speech": "ravdess",
+        "with song": "ravdess_both",
+        "CREMA-D": "crema_d",
+    },
+    "functionals.otherwise": {
+        "machine": "what",
+        **_HOME,
+        "nats per clip": "nats:.3f",
+        "known voices, accuracy": "known",
+        "changed: same answer": "unchanged",
+        "accuracy": "accuracy",
+    },
+    "functionals.temperatures": {
+        "networks": "what",
+        "without it": "without:.2f",
+        "with it": "beside:.2f",
+        "ratio": "ratio:.2f",
+    },
+    "functionals.voices": {
+        "asked": "what",
+        "8 random clips: UAR": "random_uar",
+        "accuracy": "random_accuracy",
+        "8 neutral and calm clips: UAR": "quiet_uar",
+        "their accuracy": "quiet_accuracy",
+    },
     "random_split": {"network and recipe": "what", **_HOME},
     "known_voices": {
         "training": "what",
@@ -449,24 +444,15 @@ _PLAIN: dict[str, dict[str, str]] = {
 #: By name, as `make_tables.fill` finds them in the page.
 TABLES: dict[str, Callable[[], str]] = {
     "experiments": recipes_table,
-    "epochs": epochs_table,
     "distance": distance_table,
-    "distillation": distillation_table,
     "references": references_table,
     "trained_references": trained_references_table,
     "recipe_references": recipe_references_table,
     "designs": designs_table,
     "changes": changes_table,
     "asked_limits": asked_limits_table,
-    "strangeness": strangeness_table,
-    "factors": factors_table,
-    "averages": averages_table,
     "averages_at_home": averages_at_home_table,
     "averages_changed": averages_changed_table,
-    "averages_known_voices": averages_known_voices_table,
-    "familiar_copies": familiar_copies_table,
-    "recoloured": recoloured_table,
-    "leanings": leanings_table,
     "covariance": covariance_table,
     "unheard_shares": unheard_shares_table,
     "amounts": amounts_table,

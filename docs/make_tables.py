@@ -410,7 +410,8 @@ def fill(text: str) -> str:
         output = (ROOT / "docs" / "output" / f"{name}.txt").read_text("utf-8")
         return f"{begin}\n```\n{output.rstrip()}\n```\n<!-- end -->"
 
-    return re.sub(r"(<!-- (table|output): (\w+) -->).*?<!-- end -->", block, text, flags=re.DOTALL)
+    between_markers = r"(<!-- (table|output): ([\w.]+) -->).*?<!-- end -->"
+    return re.sub(between_markers, block, text, flags=re.DOTALL)
 
 
 def write_card(name: str, folder: Path) -> None:

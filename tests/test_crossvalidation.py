@@ -44,7 +44,8 @@ def test_no_test_clip_has_a_part_in_a_training(tmp_path, monkeypatch) -> None:
 def test_recordings_that_are_tested_do_not_become_familiar() -> None:
     table = make_table(6, 8)
     table["emotion"] = np.where(np.arange(48) % 2, "sad", "angry")
-    averages = np.random.default_rng(0).standard_normal((48, 264))
+    rng = np.random.default_rng(0)
+    averages, functionals = rng.standard_normal((48, 264)), rng.standard_normal((48, 810))
     parts = np.split(np.arange(48), [24, 32])
     task = SimpleNamespace(split=protocols.Split("one", *parts))
 
@@ -54,16 +55,21 @@ def test_recordings_that_are_tested_do_not_become_familiar() -> None:
             dataset=SimpleNamespace(table=table),
             emotions=list(TWO_EMOTIONS),
             averages=averages,
+            functionals=functionals,
         )
         ensemble = crossvalidation._ensemble(job, [task], 1.0)
-        return ensemble.familiar, ensemble.averages
+        assert ensemble.machine is not None
+        machine = [part.tolist() for part in ensemble.machine]
+        return ensemble.familiar, ensemble.averages, machine
 
     before = fitted()
     averages[24:] += 9.0  # what is set aside or tested
+    functionals[24:] += 9.0
     table.loc[24:, "emotion"] = "sad"
     assert fitted() == before
     averages[:24] += 9.0
-    assert fitted() != before
+    functionals[:24] *= 2.0
+    assert all(now != then for now, then in zip(fitted(), before, strict=True))
 
 
 def test_a_fold_is_asked_with_its_own_temperature_and_doubt(tmp_path, monkeypatch) -> None:
@@ -156,7 +162,7 @@ def test_what_is_usual_counts_corpora_and_emotions_alike(monkeypatch) -> None:
 
     def usual_of(train: np.ndarray) -> dict[str, list[float]]:
         job = side_by_side.Job("frames", SimpleNamespace(table=table), TWO_EMOTIONS, 1, Path())
-        ensemble = crossvalidation.Ensemble(job, train, [], 1.0, [], {})
+        ensemble = crossvalidation.Ensemble(job, train, [], 1.0, [], {}, None)
         return ensemble.usual_answers()
 
     monkeypatch.setattr(crossvalidation.Ensemble, "probabilities", lambda _, rows: said[rows])

@@ -140,6 +140,7 @@ def test_the_shipped_folders_are_whole(name) -> None:
     assert tuple(manifest["labels"]) == corpora.EMOTIONS
     assert manifest["feature_version"] == features.FEATURE_VERSION
     assert max(os.path.getsize(folder / file) for file in manifest["files"]) < 5_000_000
+    assert manifest["parameters"] < 2_000_000
     assert os.path.getsize(folder / "network.tflite") < 2.2 * manifest["parameters"], "no halves"
     assert (manifest["corpora"]["RAVDESS"]["clips"], manifest["training"]["seed"]) == (2451, 0)
     protocols = {record["protocol"] for record in manifest["metrics"]}

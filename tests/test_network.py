@@ -6,6 +6,7 @@ import pytest
 from keras import layers
 
 import features
+import functionals
 import network
 import pitch
 
@@ -104,11 +105,17 @@ def test_folded_a_network_says_the_same() -> None:
 def test_a_joined_network_gives_probabilities_and_loads_in_safe_mode(kind, tmp_path) -> None:
     bodies = [getattr(network, f"{kind}_body")(EMOTIONS) for _ in range(2)]
     frontend = getattr(network, f"{kind}_frontend")(np.zeros(264), np.ones(264))
-    joined = network.join(frontend, bodies, temperature=2.0)
+    values = np.random.default_rng(0).standard_normal((50, functionals.N_FUNCTIONALS))
+    targets = np.eye(EMOTIONS)[np.arange(50) % EMOTIONS]
+    machine = functionals.fit(values, targets, ["one"] * 50)
+    beside = machine.network() if kind == "frames" else None
+    joined = network.join(frontend, bodies, temperature=2.0, beside=beside)
     raw = np.abs(random_frames(2, 30)) if kind == "frames" else random_frames(2, 1).swapaxes(1, 2)
     probabilities = np.asarray(joined(raw))
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
     logits = np.mean([np.asarray(body(frontend(raw))) for body in bodies], axis=0) / 2.0
+    if beside is not None:
+        logits += np.asarray(beside(raw))
     expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     np.testing.assert_allclose(probabilities, expected, rtol=1e-4)
     joined.save(tmp_path / "network.keras")
