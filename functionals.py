@@ -147,7 +147,7 @@ def fit(functionals: np.ndarray, targets: np.ndarray, corpus: Sequence[str]) -> 
 
     said = np.maximum(targets, 0)
     usual = np.array([said[number == one].mean(axis=0) for one in range(len(clips))])
-    wanted = np.where(targets < 0, 0, said - usual[number])
+    wanted = said - usual[number]  # 0 where a corpus does not know an emotion
     system = (_RIDGE * _kernel(landmarks, landmarks)).astype(np.float64)
     right = np.zeros((len(landmarks), targets.shape[1]))
     for start in range(0, len(points), _BLOCK):

@@ -67,8 +67,8 @@ MEASURES = (
     "uar",
 )
 
-#: Digest of the code, as it was when imported, that decides what is said of a clip.
 _MODULES = (audio, augment, averages, classifier, conditions, familiarity, features, gate, windows)
+#: Digest of the code, as it was when imported, that decides what is said of a clip.
 CODE = hashlib.sha256(
     b"".join(
         Path(file).read_bytes()

@@ -32,13 +32,8 @@ def draw(clips: int, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
 def answer(machine: functionals.Machine, values: np.ndarray) -> np.ndarray:
     """Return what a machine says of functionals: (clips, emotions)."""
     network = machine.network()
-    place = next(
-        number
-        for number, layer in enumerate(network.layers)
-        if isinstance(layer, keras.layers.Normalization)
-    )
-    measured = network.layers[place].input
-    return np.asarray(keras.Model(measured, network.output)(values.astype(np.float32)))
+    first = next(x for x in network.layers if isinstance(x, keras.layers.Normalization))
+    return np.asarray(keras.Model(first.input, network.output)(values.astype(np.float32)))
 
 
 def test_functionals_are_what_they_are_called() -> None:
