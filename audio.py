@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import importlib.util
 import io
 import os
 import stat
@@ -220,7 +221,8 @@ def _decode(file: BinaryIO) -> Iterator[np.ndarray]:
         raise AudioError(f"is a MIDI sample dump, {_ADVICE}")
     decoders = [_read_soundfile, _read_av]
     if head == b"ID3" or (head[0] == 0xFF and head[1:] >= b"\xe0"):
-        decoders.reverse()  # MP3: libsndfile would print warnings on stderr
+        # MP3: libsndfile would print warnings on stderr.
+        decoders = [_read_av if importlib.util.find_spec("av") else _read_soundfile]
     yielded = 0
     failures = []
     for decoder in decoders:

@@ -40,10 +40,8 @@ def fit(averages: np.ndarray, targets: np.ndarray, corpus: Sequence[str]) -> dic
     from scipy.optimize import minimize
     from scipy.special import log_softmax
 
-    _, number, clips = np.unique(corpus, return_inverse=True, return_counts=True)
-    share = 1 / np.sqrt(clips)[number]
-    share /= share.sum()
-    means = np.array([averages[number == one].mean(axis=0) for one in range(len(clips))])
+    number, share = corpus_shares(corpus)
+    means = np.array([averages[number == one].mean(axis=0) for one in range(number.max() + 1)])
     apart = averages - means[number]
     std = np.maximum(np.sqrt(share @ np.square(apart)), _MIN_STD)
     inputs = np.clip(apart / std, -LIMIT, LIMIT)
@@ -64,6 +62,16 @@ def fit(averages: np.ndarray, targets: np.ndarray, corpus: Sequence[str]) -> dic
     found = {"mean": share @ means[number], "std": std, "weights": layer[:-1], "bias": layer[-1]}
     # Rounded to what is far below the difference of any two clips.
     return {name: value.round(6).tolist() for name, value in found.items()}
+
+
+def corpus_shares(corpus: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Return for each clip the number of its corpus, and its part of all that clips say: (clips,).
+
+    A corpus counts in proportion to the square root of its clips.
+    """
+    _, number, clips = np.unique(corpus, return_inverse=True, return_counts=True)
+    share = 1 / np.sqrt(clips)[number]
+    return number, share / share.sum()
 
 
 def logits(averages: np.ndarray, model: Mapping[str, Any]) -> np.ndarray:

@@ -200,6 +200,9 @@ class EmotionClassifier:
 
         Args:
             pieces: of the waveform one after the other, as from `audio.stream`.
+
+        Raises:
+            audio.AudioError: of the pieces, while they are heard.
         """
         loudest, next_start = 0.0, 0
         voice_ahead: bool | None = None

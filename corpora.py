@@ -179,7 +179,11 @@ def read_list(file: AnyPath, *, labelled: bool = True) -> list[tuple[AnyPath, st
 def parse_list(
     file: AnyPath, content: BinaryIO, *, labelled: bool = True
 ) -> list[tuple[AnyPath, str, str]]:
-    """Do as `read_list` with the content of a list, which need not lie at `file`."""
+    """Do as `read_list` with the content of a list, which need not lie at `file`.
+
+    Raises:
+        CorpusError: as `read_list`.
+    """
     file = Path(file)
     text = io.TextIOWrapper(content, encoding="utf-8-sig", newline="")
     try:
@@ -366,7 +370,8 @@ def _scan_list(file: Path) -> Found:
 def _name_speakers(clips: Found) -> Found:
     nameless = Counter(clip.corpus for _, clip in clips if not clip.speaker)
     for corpus, count in nameless.items():
-        LOG.warning("%s counts as one speaker: %d clips do not name theirs", corpus, count)
+        said = "%s counts as one speaker: no name is known of %d of its clips"
+        LOG.warning(said, corpus, count)
     # All its clips, for a nameless one may hold the voice of a speaker whom another one names.
     unknown = {corpus: f"{corpus}-unknown" for corpus in nameless}
     return [(path, c._replace(speaker=unknown.get(c.corpus, c.speaker))) for path, c in clips]
@@ -377,7 +382,9 @@ def _drop_faulty(clips: Found) -> Found:
     for path, clip in clips:
         readable = os.path.isfile(path) and os.access(path, os.R_OK)
         sizes[path] = os.path.getsize(path) if readable else 0
-        fault = _FAULTS.get(Path(path).stem.upper()) if sizes[path] else "empty or not readable"
+        fault = _FAULTS.get(Path(path).stem.upper())
+        if not sizes[path]:
+            fault = "empty or not readable" if os.path.exists(path) else "does not exist"
         if path != path.encode(errors="replace").decode():
             fault = "its name is not UTF-8; rename it"
         if fault:

@@ -15,6 +15,7 @@ import familiarity
 import features
 import functionals
 import leaning
+import network
 import protocols
 import side_by_side
 from classifier import EmotionClassifier
@@ -26,7 +27,6 @@ from training import (
     USUAL_TEMPERATURE,
     USUAL_VOICES,
     Member,
-    assemble,
     clip_inputs,
     fit_temperature,
     label_targets,
@@ -70,7 +70,13 @@ class Ensemble:
 
     def network(self) -> "keras.Model":
         """Return the network: raw features in, calibrated probabilities out."""
-        return assemble(self.members(), temperature=self.temperature, beside=self.machine)
+        members = self.members()
+        return network.join(
+            members[0].frontend(),
+            [member.body() for member in members],
+            temperature=self.temperature,
+            beside=None if self.machine is None else self.machine.network(),
+        )
 
     def probabilities(self, rows: np.ndarray) -> np.ndarray:
         """Return what the network says of clips: (clips, emotions)."""
@@ -132,6 +138,7 @@ def run(job: Job, protocol: str, *, folds: int, seeds: Sequence[int], jobs: int)
 
     Raises:
         protocols.ProtocolError: the clips do not allow the protocol.
+        MemoryError, BrokenProcessPool, OSError: as `side_by_side.finish`.
     """
     table = job.dataset.table
     asked = []
@@ -160,6 +167,10 @@ def train_final(job: Job, speaker_folds: Sequence[Finished], *, seed: int, jobs:
     After an evaluation on speaker folds it learns from every clip, and has the geometric mean of
     the folds' temperatures, which were fitted on validation speakers. Without one, some speakers
     (or where there is but one, some clips) are set aside by all members to fit it on.
+
+    Raises:
+        protocols.ProtocolError: too few clips to set some aside.
+        MemoryError, BrokenProcessPool, OSError: as `side_by_side.finish`.
     """
     table = job.dataset.table
     rows = np.arange(len(table))
@@ -199,7 +210,7 @@ def _temperature(job: Job, tasks: Sequence[Task]) -> float:
     Of each corpus its speech counts, where there is any: emotions are clearer in song, and a
     temperature that suits both promises too much of speech, which is what people bring. The fewer
     voices tell, the nearer it stays to what is usual. All that suits members that are asked one by
-    one; the ensemble's is lower.
+    one; `TOGETHER` makes the ensemble's of it.
     """
     aside = job.dataset.table.iloc[np.concatenate([task.split.validation for task in tasks])]
     targets = np.concatenate(

@@ -6,15 +6,9 @@ costs next to nothing is changed here, and never twice the same: the level, and 
 
 import numpy as np
 
-from features import FEATURE_GROUPS, FEATURE_NAMES, MEL, N_MELS, RMS
+from features import FEATURE_GROUPS, FEATURE_NAMES, LOUDER, MEL, N_MELS
 
 GAIN_DB = 10.0
-
-#: What one decibel more changes: the first MFCC is the orthonormal sum of the mel decibels.
-_LOUDER = np.zeros(len(FEATURE_NAMES), np.float32)
-_LOUDER[0] = np.sqrt(N_MELS)
-_LOUDER[MEL] = 1.0
-_LOUDER[RMS] = 1.0
 
 _GROUPS = (*FEATURE_GROUPS, slice(len(FEATURE_NAMES), None))
 
@@ -26,7 +20,7 @@ def amplify(frames: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         frames: (frames, 264) float32 of `features.decibel`; left as they are.
         rng: from which alone the gain is drawn.
     """
-    return frames + _LOUDER * np.float32(rng.uniform(-GAIN_DB, GAIN_DB))
+    return frames + LOUDER * np.float32(rng.uniform(-GAIN_DB, GAIN_DB))
 
 
 def mask(crop: np.ndarray, rng: np.random.Generator) -> None:

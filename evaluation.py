@@ -63,7 +63,12 @@ def f1_per_emotion(
 
 
 def reliability(confidence: np.ndarray, correct: np.ndarray) -> list[dict[str, float]]:
-    """Return the reliability curve: per bin of confidence its clips, mean confidence, accuracy."""
+    """Return the reliability curve: per bin of confidence its clips, mean confidence, accuracy.
+
+    Args:
+        confidence: (clips,) probability of what was answered.
+        correct: (clips,) whether that was right.
+    """
     bins = np.minimum((confidence * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
     return [
         {
@@ -76,7 +81,11 @@ def reliability(confidence: np.ndarray, correct: np.ndarray) -> list[dict[str, f
 
 
 def ece(confidence: np.ndarray, correct: np.ndarray) -> float:
-    """Return the expected calibration error over 15 bins of equal width (Guo et al., ICML 2017)."""
+    """Return the expected calibration error over 15 bins of equal width (Guo et al., ICML 2017).
+
+    Args:
+        confidence, correct: (clips,) as in `reliability`.
+    """
     curve = reliability(confidence, correct)
     distance = sum(bin_["clips"] * abs(bin_["confidence"] - bin_["accuracy"]) for bin_ in curve)
     return distance / len(confidence)
@@ -84,7 +93,7 @@ def ece(confidence: np.ndarray, correct: np.ndarray) -> float:
 
 @dataclass(frozen=True)
 class FoldResult:
-    """What one trained network said of the clips it was tested on.
+    """What the program, with the networks of one fold, said of the clips it was tested on.
 
     Attributes:
         fold: name of the split.
@@ -267,7 +276,11 @@ def _scores(
 
 
 def accuracy_of_surest(confidence: np.ndarray, correct: np.ndarray) -> float:
-    """Return the accuracy when the `SET_ASIDE` least certain answers are set aside."""
+    """Return the accuracy when the `SET_ASIDE` least certain answers are set aside.
+
+    Args:
+        confidence, correct: (clips,) as in `reliability`.
+    """
     kept = np.argsort(-confidence, kind="stable")[: math.ceil((1 - SET_ASIDE) * len(confidence))]
     return float(correct[kept].mean())
 

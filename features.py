@@ -47,6 +47,11 @@ FEATURE_NAMES: tuple[str, ...] = (
 MEL = slice(FEATURE_NAMES.index("mel_0"), FEATURE_NAMES.index("mel_0") + N_MELS)
 RMS = FEATURE_NAMES.index("rms")
 
+#: What one decibel more adds: the first MFCC is the orthonormal sum of the mel decibels.
+LOUDER = np.zeros(len(FEATURE_NAMES), np.float32)
+LOUDER[0] = N_MELS**0.5
+LOUDER[MEL] = LOUDER[RMS] = 1.0
+
 #: Powers below this count as it in decibel: the floor of librosa.power_to_db.
 POWER_FLOOR = 1e-10
 

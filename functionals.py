@@ -3,9 +3,9 @@
 Networks hear how a clip goes on. This is told how its frames are distributed: functionals, as
 openSMILE computes them (Eyben, Wöllmer & Schuller, ACM Multimedia 2010). Regularised least squares
 with a Gaussian kernel (Rifkin, Yeo & Poggio, 2003; the least-squares SVM of Suykens & Vandewalle,
-1999) learn in seconds what they mean. By itself it knows less of new voices than a network and as
-much of known ones, but errs otherwise: together they are right more often (docs/experiments.md).
-Far from all that was learned the kernel vanishes, so that little is said there.
+1999) learn in seconds what they mean. By itself it knows less than a network, of new voices most,
+but errs otherwise: together they are right more often (docs/experiments.md). Far from all that was
+learned the kernel vanishes, so that little is said there.
 
 Everything that is asked is built-in Keras layers and operations, and a part of the saved network.
 """
@@ -18,12 +18,9 @@ import numpy as np
 from keras import layers, ops
 
 import pitch
-from features import MEL, N_MELS, RMS
+from averages import corpus_shares
+from features import LOUDER, MEL, RMS
 from network import N_FEATURES, decibel
-
-#: Of each of the 264 numbers of a frame, and of its pitch: mean and deviation over the clip, and
-#: how it goes along with the level. Nothing of it depends on how loud the recording is.
-N_FUNCTIONALS = 3 * (N_FEATURES + pitch.N_PITCH)
 
 #: Functionals stop at so many standard deviations.
 LIMIT = 2.0
@@ -34,7 +31,7 @@ COMPONENTS = 160
 #: Clips of the training that a clip is compared with, at most.
 LANDMARKS = 3000
 
-#: How heavy the machine is beside the mean of the networks' logits.
+#: How heavy the machine is beside the mean of the networks' logits over their temperature.
 SAY = 3.0
 
 # Of the kernel, where two clips are √2 apart on average.
@@ -44,14 +41,9 @@ _WHITENING = 0.25
 _RIDGE = 0.1  # of the squared norm, against the sum of squared errors
 _MIN_STD = 1e-6  # under which a functional never changes, and is left as it is
 _LEAST = 1e-6  # variance of a component, against that of the strongest
-_BLOCK = 16_384  # clips that are compared with all landmarks at a time, in 200 MB
+_BLOCK = 4096  # clips that are compared with all landmarks at a time, in 200 MB
 _JITTER = 1e-3  # on the diagonal of a system with entries of up to thousands
 _MIN_LEVEL_STD = 1e-3  # decibel, of a clip that is as loud throughout
-
-# By how much the numbers of a frame rise with each decibel of its level.
-_BY_LEVEL = np.zeros(N_FEATURES + pitch.N_PITCH, np.float32)
-_BY_LEVEL[MEL] = _BY_LEVEL[RMS] = 1.0
-_BY_LEVEL[0] = N_MELS**0.5  # the first MFCC: the sum of all bands over the root of their number
 
 
 class Machine(NamedTuple):
@@ -91,6 +83,9 @@ class Machine(NamedTuple):
 def measuring() -> keras.Model:
     """Return (batch, frames, 264) raw → (batch, 810) functionals.
 
+    Of each of the 264 numbers of a frame, and the 6 of its pitch: mean and deviation over the clip,
+    and how it goes along with the level. Nothing of it depends on how loud the recording is.
+
     Frames in which all 264 numbers are 0 are padding, as in `network.frames_frontend`.
     """
     raw = keras.Input((None, N_FEATURES))
@@ -107,7 +102,7 @@ def measuring() -> keras.Model:
     apart = frames - mean
     deviation = ops.sqrt(average(apart * apart))
     level = apart[..., RMS : RMS + 1] / (deviation[..., RMS : RMS + 1] + _MIN_LEVEL_STD)
-    mean -= mean[..., RMS : RMS + 1] * _BY_LEVEL
+    mean -= mean[..., RMS : RMS + 1] * np.pad(LOUDER, (0, pitch.N_PITCH))
     functionals = [mean, deviation, average(apart * level)]
     return keras.Model(raw, ops.concatenate(functionals, axis=-1)[:, 0])
 
@@ -115,11 +110,11 @@ def measuring() -> keras.Model:
 def fit(functionals: np.ndarray, targets: np.ndarray, corpus: Sequence[str]) -> Machine:
     """Return a machine that learned from clips.
 
-    It learns which emotions are more or less likely than they are in a corpus as a whole; of those
-    that a corpus does not know, its clips say nothing. To the scales of the functionals a corpus
-    counts in proportion to the square root of its clips, as in the training of the network. If
-    there are more clips than `LANDMARKS`, others are compared with some of them alone (Nyström's
-    method; Williams & Seeger, NeurIPS 2000).
+    It learns which emotions are more or less likely than they are in a corpus as a whole; those
+    that a corpus does not know are neither. To the scales of the functionals a corpus counts in
+    proportion to the square root of its clips, as in the training of the network. If there are more
+    clips than `LANDMARKS`, others are compared with some of them alone (Nyström's method; Williams
+    & Seeger, NeurIPS 2000).
 
     Args:
         functionals: (clips, 810) of `measuring`.
@@ -127,10 +122,9 @@ def fit(functionals: np.ndarray, targets: np.ndarray, corpus: Sequence[str]) -> 
         corpus: (clips,) its name.
     """
     from scipy.linalg import cho_factor, cho_solve
+    from sklearn.metrics.pairwise import rbf_kernel
 
-    _, number, clips = np.unique(corpus, return_inverse=True, return_counts=True)
-    share = 1 / np.sqrt(clips)[number]
-    share /= share.sum()
+    number, share = corpus_shares(corpus)
     mean = share @ functionals
     std = np.sqrt(share @ np.square(functionals - mean))
     std = np.where(std < _MIN_STD, 1.0, std)
@@ -142,16 +136,17 @@ def fit(functionals: np.ndarray, targets: np.ndarray, corpus: Sequence[str]) -> 
     projection = directions * variance ** (-_WHITENING / 2)
     projection *= np.sqrt(_GAMMA / np.sum(variance ** (1 - _WHITENING)))
     projection = _halved(projection)
-    points = (inputs @ projection).astype(np.float32)
+    # In double precision: clips that nearly are each other's copies would make the system singular.
+    points = inputs @ projection
     landmarks = _halved(points[_draw_landmarks(number)])
 
     said = np.maximum(targets, 0)
-    usual = np.array([said[number == one].mean(axis=0) for one in range(len(clips))])
+    usual = np.array([said[number == one].mean(axis=0) for one in range(number.max() + 1)])
     wanted = said - usual[number]  # 0 where a corpus does not know an emotion
-    system = (_RIDGE * _kernel(landmarks, landmarks)).astype(np.float64)
+    system = _RIDGE * rbf_kernel(landmarks, gamma=1.0)
     right = np.zeros((len(landmarks), targets.shape[1]))
     for start in range(0, len(points), _BLOCK):
-        near = _kernel(landmarks, points[start : start + _BLOCK])
+        near = rbf_kernel(landmarks, points[start : start + _BLOCK], gamma=1.0)
         system += near @ near.T
         right += near @ wanted[start : start + _BLOCK]
     system[np.diag_indices_from(system)] += _JITTER
@@ -176,11 +171,5 @@ def _draw_landmarks(number: np.ndarray) -> np.ndarray:
     return np.sort(np.concatenate(drawn))
 
 
-def _kernel(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Return how near points are to each other, 1 where they are the same: (one's, other's)."""
-    squares = np.sum(np.square(one), axis=1)[:, np.newaxis] + np.sum(np.square(other), axis=1)
-    return np.exp(2 * one @ other.T - squares)
-
-
 def _halved(values: np.ndarray) -> np.ndarray:
-    return values.astype(np.float16).astype(np.float32)
+    return values.astype(np.float16).astype(np.float64)

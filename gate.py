@@ -46,7 +46,7 @@ _LOCK = threading.Lock()  # one Silero serves all threads, and remembers what it
 
 
 def loudest_rms(waveform: np.ndarray) -> float:
-    """Return the RMS of the loudest frame, without the frames' other features."""
+    """Return the RMS of the loudest frame of a waveform of (samples,), without other features."""
     whole = waveform[: len(waveform) // HOP_LENGTH * HOP_LENGTH]
     hops = whole.reshape(-1, HOP_LENGTH)
     energy = np.einsum("hs,hs->h", hops, hops)

@@ -68,7 +68,9 @@ def collect(paths: Iterable[str]) -> Iterator[Input]:
     """
     for path in paths:
         ending = os.path.splitext(path)[1].lower()
-        if is_address(path):
+        if not path:
+            yield Input("", "", error="is no path; name a sound or a folder")
+        elif is_address(path):
             yield from _from_address(path)
         elif os.path.isdir(path):
             yield from _from_folder(path)

@@ -54,6 +54,10 @@ class Journal:
         self.widest = 0  # characters of their longest path
         self._settings = settings
         self._saved = time.monotonic()
+        if file and not os.access(file.parent, os.W_OK):
+            raise JournalError(
+                f"{file.parent} must not be written to. Allow it, or write the results elsewhere"
+            )
         with self._told():
             # joblib takes the sounds in threads of its own; SQLite lets one in at a time.
             self._database = sqlite3.connect(file or "", check_same_thread=False, timeout=0)

@@ -151,8 +151,8 @@ def _card(manifest: dict[str, Any], figures: Mapping[str, str], ablation: str) -
             for name, corpus in manifest["corpora"].items()
         ),
         training=f"seed {training['seed']}, {training['epochs']} epochs, networks averaged: "
-        f"{training['members']}, softmax temperature {training['temperature']:.2f} "
-        "from validation clips"
+        f"{training['members']}, their logits divided by the temperature "
+        f"{training['temperature']:.2f} from validation clips"
         + (
             f", drawn towards the usual {usual:.2f}, the more so the fewer voices these hold"
             if usual
@@ -160,7 +160,7 @@ def _card(manifest: dict[str, Any], figures: Mapping[str, str], ablation: str) -
         )
         + (f", up to {TEMPERATURE:g} times as high for recordings unlike these" if familiar else "")
         + (
-            ", and then a linear model of the averages over time is heard beside the network"
+            ", and of these a linear model of the averages over time is heard as well"
             if manifest.get("averages")
             else ""
         ),

@@ -143,9 +143,9 @@ def join(
 
     Args:
         frontend, bodies: of the same kind. The mean of the bodies' logits is the ensemble's.
-        temperature: the logits are divided by it before the softmax, which makes the probabilities
-            as large as the network is right (Guo et al., ICML 2017).
-        beside: of the same raw features; what it says is added to the logits as it is.
+        temperature: these logits are divided by it, so that in the end the probabilities are as
+            large as the network is right (Guo et al., ICML 2017).
+        beside: of the same raw features; what it says is added after that, as it is.
     """
     raw = keras.Input(frontend.input_shape[1:], name="features")
     standardised = frontend(raw)
@@ -161,7 +161,7 @@ def join(
 
 
 def decibel(raw: keras.KerasTensor) -> keras.KerasTensor:
-    """Return the features on the scale of `features.decibel`."""
+    """Return (..., 264) raw features on the scale of `features.decibel`: (..., 264)."""
     per_neper = 10.0 / math.log(10.0)
     mel = per_neper * ops.log(ops.maximum(raw[..., MEL], POWER_FLOOR))
     rms = 2 * per_neper * ops.log(ops.maximum(raw[..., RMS : RMS + 1], POWER_FLOOR**0.5))

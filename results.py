@@ -273,9 +273,11 @@ def write_report(
     if found:
         import evaluation
 
-        evaluation.plot_confusion(found.matrix, found.emotions, figure)
+        with files.named(figure):
+            evaluation.plot_confusion(found.matrix, found.emotions, figure)
         text += "\n\n![Confusion matrix](confusion.png)"
-    (folder / "report.md").write_text(f"# Classified recordings\n\n{text}\n", "utf-8")
+    with files.whole(folder / "report.md") as part:
+        part.write_text(f"# Classified recordings\n\n{text}\n", "utf-8")
 
 
 def _count(number: int, noun: str) -> str:

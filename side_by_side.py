@@ -11,7 +11,7 @@ import hashlib
 import multiprocessing
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -142,7 +142,13 @@ def tasks(
 
 
 def finish(job: Job, tasks: Sequence[Task], *, title: str, jobs: int) -> None:
-    """Run the trainings that are not finished, while no other command trains in this folder."""
+    """Run the trainings that are not finished, while no other command trains in this folder.
+
+    Raises:
+        MemoryError: a training found too little.
+        BrokenProcessPool: the process of a training died.
+        OSError: what they learn from, or made, cannot be written.
+    """
     if all(task.file.exists() and not task.state.exists() for task in tasks):
         return
     with files.alone(job.folder / ".lock", wait=WAITING):
@@ -194,7 +200,8 @@ def _side_by_side(
             initargs=(threads,),
         )
         try:
-            pending = {executor.submit(_train, job, packed, task) for task in todo}
+            bare = replace(job)  # without what was measured of all clips
+            pending = {executor.submit(_train, bare, packed, task) for task in todo}
             while pending:
                 finished, pending = wait(pending, timeout=1.0)
                 for future in finished:

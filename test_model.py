@@ -68,9 +68,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.reconfigure(errors="backslashreplace")  # file names hold any character
     try:
         status = _run(parser, options)
-        sys.stdout.flush()
+        if sys.stdout:  # not closed by whoever runs the command
+            sys.stdout.flush()
         return status
     except KeyboardInterrupt:
+        if options.output or options.report:
+            print("Interrupted. The same command goes on from here.", file=sys.stderr)
         return INTERRUPTED
     except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -172,6 +175,7 @@ def _positive(text: str) -> int:
 def _run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
     import logging
 
+    import files
     import inputs
     from audio import AudioError
     from classifier import ModelError
@@ -193,12 +197,15 @@ def _run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
     try:
         _classifier(question)
         if options.report:
-            options.report.mkdir(parents=True, exist_ok=True)
+            with files.named(options.report):
+                options.report.mkdir(parents=True, exist_ok=True)
         table = options.output or report
         journal = Journal(table and Path(f"{table}.partial"), _settings(question))
     except AudioError as error:
         return _refuse(f"--speaker-reference: {error}")
-    except (ModelError, JournalError, OSError) as error:
+    except OSError as error:
+        return _refuse(f"{error.strerror or error}: {error.filename}. Mend this and try again")
+    except (ModelError, JournalError) as error:
         return _refuse(error)
     try:
         with contextlib.closing(journal):
@@ -365,7 +372,10 @@ def _conclude(journal: "Journal", question: Question, options: argparse.Namespac
             results.write_report(tables(), report, summary.evaluate(), options.report)
         journal.finished = not left_out
     except OSError as error:
-        _refuse(f"the results cannot be written: {error}. Mend this and run the same command again")
+        reason = f"{error.strerror or error}: {error.filename or 'a file'}"
+        _refuse(
+            f"the results cannot be written ({reason}). Mend this and run the same command again"
+        )
         status = WRONG_USAGE
     print(f"\n{report}")
     if left_out and (options.output or options.report):

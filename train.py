@@ -53,7 +53,12 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--download", action="store_true", help="fetch RAVDESS (434 MB) into the data folder first"
     )
-    parser.add_argument("--network", choices=NETWORKS, default="frames")
+    parser.add_argument(
+        "--network",
+        choices=NETWORKS,
+        default="frames",
+        help="over the sequence of frames (default), or the original's over their mean",
+    )
     parser.add_argument(
         "--evaluate",
         nargs="+",
@@ -69,7 +74,9 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         default=[0],
         help="evaluate once with each; the model that is kept has the first (default: 0)",
     )
-    parser.add_argument("--epochs", type=_at_least(1), help="passes over the clips")
+    parser.add_argument(
+        "--epochs", type=_at_least(1), help="passes over the clips (default: as the recipe has it)"
+    )
     parser.add_argument(
         "--jobs",
         type=_at_least(1),
@@ -107,8 +114,16 @@ def _at_least(least: int) -> Callable[[str], int]:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return its exit status."""
     arguments = parse_arguments(argv)
-    progress = Progress(arguments.progress)
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    try:
+        return run(arguments, Progress(arguments.progress))
+    except KeyboardInterrupt:
+        print("\nStopped. What was finished is kept: the same command goes on from here.")
+        return 130
+
+
+def run(arguments: argparse.Namespace, progress: Progress) -> int:
+    """Do what the command was asked for; return its exit status."""
     from concurrent.futures.process import BrokenProcessPool
 
     from joblib.externals.loky.process_executor import TerminatedWorkerError
@@ -128,9 +143,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         check_clock()
         with reserved(arguments.output or ROOT / "model" / arguments.network) as output:
             train(arguments, output, progress)
-    except KeyboardInterrupt:
-        print("\nStopped. What was finished is kept: the same command goes on from here.")
-        return 130
     except (
         UsageError,
         AudioError,
@@ -169,13 +181,17 @@ def check_clock() -> None:
 
 @contextlib.contextmanager
 def reserved(output: Path) -> Iterator[Path]:
-    """Keep a place for the model, before hours of work; no other training writes it meanwhile."""
+    """Keep a place for the model, before hours of work; no other training writes it meanwhile.
+
+    Raises:
+        UsageError: no model can be written there.
+    """
     import files
     import model_folder
 
     place = Path(os.path.realpath(output))
     # The new model is put together beside the old one.
-    beside = next(folder for folder in place.parents if folder.exists())
+    beside = next(folder for folder in (*place.parents, place) if folder.exists())
     for folder in (beside, place):
         if not folder.exists():
             continue
@@ -230,7 +246,8 @@ def train(arguments: argparse.Namespace, output: Path, progress: Progress) -> No
         ) from None
     voices = table.speaker.nunique()
     print(
-        f"{len(table)} clips of {voices} speaker{'s' if voices > 1 else ''}: "
+        f"{len(table)} clip{'s' if len(table) > 1 else ''} of "
+        f"{voices} speaker{'s' if voices > 1 else ''}: "
         f"{evaluation.describe(table)}\n"
         + "  ".join(f"{emotion} {n}" for emotion, n in sorted(table.emotion.value_counts().items()))
     )
@@ -313,7 +330,8 @@ def train(arguments: argparse.Namespace, output: Path, progress: Progress) -> No
             "epochs": epochs,
             "members": len(trained.tasks),
             "temperature": trained.temperature,
-            "usual_temperature": training.USUAL_TEMPERATURE[arguments.network],
+            "usual_temperature": training.TOGETHER[arguments.network]
+            * training.USUAL_TEMPERATURE[arguments.network],
             "recipe": [str(recipe) for recipe in training.RECIPES],
             "my_recordings": my_recordings.recordings(dataset.table.path),
         },
@@ -329,6 +347,9 @@ def told_apart(table: "pd.DataFrame") -> list[str]:
 
     A corpus is asked about the emotions that it holds alone: of one with a single emotion nothing
     is learned.
+
+    Raises:
+        UsageError: no corpus has two.
     """
     import corpora
 

@@ -24,7 +24,6 @@ from augment import Babble, ColouredNoise, Microphone, Reverb, Speed, Telephone
 from dataset import Dataset, Packed, Recipe, Sometimes
 from distort import amplify, mask
 from features import PAUSE_DB, decibel, linear, vector_of_sound
-from functionals import Machine
 from leaning import QUIET
 from network import N_FEATURES
 
@@ -58,8 +57,8 @@ MEMBERS = {"frames": 2, "vector": 3}  # of the ensemble
 # differ by more than trainings do.
 USUAL_TEMPERATURE = {"frames": 1.15, "vector": 1.02}
 USUAL_VOICES = 10
-# Their temperature as a part of that of one: together they are right more often, but beside what
-# `functionals` adds they need not be as sure.
+# Their temperature as a multiple of that of one: together they are right more often, but beside
+# what `functionals` adds they need not be as sure.
 TOGETHER = {"frames": 1.17, "vector": 0.97}
 
 BATCH = 32
@@ -116,18 +115,6 @@ class Member:
 
 _FRONTENDS = {"frames": network.frames_frontend, "vector": network.vector_frontend}
 _BODIES = {"frames": network.frames_body, "vector": network.vector_body}
-
-
-def assemble(
-    members: Sequence[Member], *, temperature: float, beside: Machine | None = None
-) -> keras.Model:
-    """Return the network that is saved: raw features in, calibrated probabilities out."""
-    return network.join(
-        members[0].frontend(),
-        [member.body() for member in members],
-        temperature=temperature,
-        beside=None if beside is None else beside.network(),
-    )
 
 
 def run_key(kind: str, dataset: Dataset, emotions: Sequence[str], *, epochs: int) -> str:
@@ -231,6 +218,8 @@ def cross_entropy(targets: keras.KerasTensor, logits: keras.KerasTensor) -> kera
 
 def clip_inputs(kind: str, dataset: Dataset, rows: np.ndarray) -> Iterator[np.ndarray]:
     """Yield clips as they were recorded, as the classifier hands them to a network.
+
+    (1, frames, 264) each for `frames`, (1, 264, 1) for `vector`.
 
     Clips are whole here however long they are; the classifier cuts what is over ten seconds.
     """

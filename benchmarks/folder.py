@@ -12,7 +12,6 @@ Beside it stand the steps that were taken for folders, and two that were not.
 Linux only. Writes benchmarks/results/folder.json.
 """
 
-import argparse
 import json
 import platform
 import sys
@@ -30,7 +29,6 @@ import joblib  # noqa: E402
 import numpy as np  # noqa: E402
 from tqdm import tqdm  # noqa: E402
 
-import audio  # noqa: E402
 import workers  # noqa: E402
 from benchmarks import speed  # noqa: E402
 from benchmarks.steps import step  # noqa: E402
@@ -157,16 +155,8 @@ def fastest(way: Callable[[], object]) -> float:
 
 def speech(description: str | None) -> list[str]:
     """Read the command line; return the paths of RAVDESS' speech in random order."""
-    parser = argparse.ArgumentParser(
-        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("data", type=Path, help="folder that holds RAVDESS")
-    data = parser.parse_args().data
-    files = sorted(data.rglob("03-01-0?-*"))
-    clips = [str(file.resolve()) for file in files if file.suffix.lower() in audio.EXTENSIONS]
-    if len(clips) < 1000:
-        parser.error(f"{data} holds {len(clips)} clips of RAVDESS speech, expected 1440")
-    return list(np.random.default_rng(0).permutation(clips))
+    clips = speed.speech_asked_for(description, least=1000)
+    return [str(Path(path).resolve()) for path in clips.path.sample(frac=1, random_state=0)]
 
 
 def link(clips: Sequence[str], folder: Path, names: int) -> None:

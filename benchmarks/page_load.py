@@ -38,6 +38,7 @@ ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
 import numpy as np  # noqa: E402
+import psutil  # noqa: E402
 import requests  # noqa: E402
 import soundfile  # noqa: E402
 from playwright.sync_api import sync_playwright  # noqa: E402
@@ -327,14 +328,12 @@ def _finished(message: ForwardMsg) -> bool:
 
 def resident(process: int) -> int:
     """Return the memory that a process holds, in MB."""
-    status = Path(f"/proc/{process}/status").read_text()
-    return int(status.split("VmRSS:")[1].split()[0]) // 1024
+    return psutil.Process(process).memory_info().rss // 2**20
 
 
 def busy(process: int) -> float:
     """Return the seconds that cores have worked for a process, all of them together."""
-    times = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[11:13]
-    return sum(map(int, times)) / os.sysconf("SC_CLK_TCK")
+    return sum(psutil.Process(process).cpu_times()[:2])
 
 
 def summary(group: Group) -> dict[str, Any]:

@@ -34,7 +34,9 @@ import features  # noqa: E402
 import gate  # noqa: E402
 import runtime  # noqa: E402
 import windows  # noqa: E402
+import workers  # noqa: E402
 from audio import SAMPLE_RATE  # noqa: E402
+from corpora import EMOTIONS  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results" / "steps.json"
 MODEL = ROOT / "model" / "frames"
@@ -230,7 +232,11 @@ def network_steps(clips: Sequence[np.ndarray]) -> list[dict[str, Any]]:
         [lambda all_: [network(one[np.newaxis]) for one in all_], other], [batch]
     )
     # Each parameter of its convolutions is multiplied once per position that the first one leaves.
-    parameters = json.loads((MODEL / "manifest.json").read_text("utf-8"))["parameters"]
+    workers.import_tensorflow()
+    from network import frames_body
+    from training import MEMBERS
+
+    parameters = MEMBERS["frames"] * frames_body(len(EMOTIONS), folded=True).count_params()
     positions = -(-length // 2)
     product = speed.compare([lambda square: square @ square], [np.ones((1024, 1024), np.float32)])
     return [

@@ -4,9 +4,9 @@
 
 DATA holds RAVDESS. `CLIPS` of its speech are extracted by all cores, each as it is and in the
 augmented copies of `training.RECIPES`; then as many trainings as there are cores learn from them
-side by side, three rounds of them, as `train.py` does it. What counts as busy is what their
-processes spend on the cores, starting, compiling, validating and writing among it. Beside it stands
-what the parts take in one thread.
+side by side, a round for each member of an ensemble, as `train.py` does it. What counts as busy is
+what their processes and this one spend on the cores, starting, compiling, validating, writing and
+what is fitted beside the networks among it. Beside it stands what the parts take in one thread.
 
 Linux only. Writes benchmarks/results/training.json.
 """
@@ -78,14 +78,15 @@ def extract_and_train(table: Any, folder: Path) -> list[dict[str, Any]]:
     notes = progress.Progress(folder / "progress")
     emotions = sorted(set(table.emotion))
     job = side_by_side.Job("frames", extracted, emotions, EPOCHS, folder, notes)
-    start, spent = time.perf_counter(), core_seconds()
+    start, spent = time.perf_counter(), core_seconds() + time.process_time()
     crossvalidation.run(job, "random", folds=0, seeds=range(cores), jobs=cores)
-    seconds, training_ = time.perf_counter() - start, core_seconds() - spent
+    seconds = time.perf_counter() - start
+    training_ = core_seconds() + time.process_time() - spent
     epoch = epoch_seconds(progress.read(folder / "progress"))
 
     (split,) = protocols.splits(extracted.table, "random", folds=0, seed=0)
     targets = training.label_targets(extracted.table, emotions, split.train)
-    packed = dataset.Packed.open(folder / "frames.npy")
+    packed = dataset.Packed.open(folder / side_by_side.PACKED)
     material = training._Material("frames", extracted.table, packed, split.train, split.train)
     drawn = speed.compare([lambda _: list(material.batches(targets, [0, 0]))], [None])
     return [

@@ -36,7 +36,8 @@ def recipes_table() -> str:
 def ablation_table(network: str) -> str:
     """Return what other recipes of a shipped network were worth, as a Markdown table."""
     if network == "frames":
-        return changes_table()
+        beside = TABLES["functionals"]()
+        return f"{changes_table()}\n\nA kernel machine of whole clips beside a network:\n\n{beside}"
     rows = [
         [row["what"], _maybe(row["speech"]), _maybe(row["both"])]
         for row in _experiments()["rows"]
@@ -374,6 +375,23 @@ _PLAIN: dict[str, dict[str, str]] = {
         "without it": "without:.2f",
         "with it": "beside:.2f",
         "ratio": "ratio:.2f",
+    },
+    "functionals.strange": {
+        "asked": "what",
+        "RAVDESS to CREMA-D: UAR": "crema_d_uar",
+        "ECE": "crema_d_ece",
+        "CREMA-D to RAVDESS: UAR": "ravdess_uar",
+        "its ECE": "ravdess_ece",
+        "log-likelihood": "likelihood:.3f",
+    },
+    "functionals.changed": {
+        "asked": "what",
+        "small changes: same answer": "small_unchanged",
+        "accuracy": "small_accuracy",
+        "hard changes: same answer": "hard_unchanged",
+        "their accuracy": "hard_accuracy",
+        "telephones: same answer": "telephone_unchanged",
+        "accuracy over them": "telephone_accuracy",
     },
     "functionals.voices": {
         "asked": "what",

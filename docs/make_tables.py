@@ -52,9 +52,11 @@ def original_table() -> str:
     """Return the table of benchmarks/original_protocol.py."""
     results = json.loads((ROOT / "benchmarks/results/original_protocol.json").read_text("utf-8"))
     rows = [
-        [row["words"], percent(row["accuracy"]), percent(row["speech"])] for row in results["rows"]
+        [row["words"], percent(row["accuracy"]), percent(row["speech"]), str(row["tested"])]
+        for row in results["rows"]
     ]
-    return markdown(["the original's recipe", "accuracy %", "of speech alone %"], rows)
+    head = ["the original's recipe", "accuracy %", "of speech alone %", "clips tested"]
+    return markdown(head, rows)
 
 
 def measured() -> list[tuple[str, dict[str, Any]]]:

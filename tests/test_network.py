@@ -105,7 +105,7 @@ def test_folded_a_network_says_the_same() -> None:
 def test_a_joined_network_gives_probabilities_and_loads_in_safe_mode(kind, tmp_path) -> None:
     bodies = [getattr(network, f"{kind}_body")(EMOTIONS) for _ in range(2)]
     frontend = getattr(network, f"{kind}_frontend")(np.zeros(264), np.ones(264))
-    values = np.random.default_rng(0).standard_normal((50, functionals.N_FUNCTIONALS))
+    values = np.random.default_rng(0).standard_normal((50, 810))
     targets = np.eye(EMOTIONS)[np.arange(50) % EMOTIONS]
     machine = functionals.fit(values, targets, ["one"] * 50)
     beside = machine.network() if kind == "frames" else None

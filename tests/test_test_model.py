@@ -174,6 +174,47 @@ def test_all_kinds_of_inputs_at_once(run, clips, tmp_path):
     assert list(table.path.map(os.path.basename)) == ["voice.wav"] * 3
 
 
+def test_who_stops_while_tables_are_written_is_told_that_nothing_is_lost(run, clips, tmp_path):
+    def stop(*_arguments: object) -> int:
+        raise KeyboardInterrupt
+
+    table = tmp_path / "table.csv"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(test_model, "_conclude", stop)
+        status, _, err = run(clips / "angry", "--output", table)
+    assert (status, table.exists()) == (test_model.INTERRUPTED, False)
+    assert "The same command goes on from here" in err
+    _, _, err = run(clips / "angry", "--output", table)
+    assert "1 of 1 files were done before" in err
+    assert table.exists()
+
+
+def test_an_empty_path_is_no_path(run, clips):
+    status, out, _ = run("", clips / "angry" / "voice.wav")
+    assert status == test_model.SOME_FAILED
+    assert "is no path; name a sound or a folder" in out
+    assert "1 of 2 files classified" in out
+
+
+@pytest.mark.parametrize("option", ["--output", "--report"])
+def test_a_place_that_may_not_be_written_to_is_named(run, clips, tmp_path, option, monkeypatch):
+    place = tmp_path / "kept"
+    place.mkdir()
+    access = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: path != place and access(path, mode))
+    file = place if option == "--report" else place / "table.csv"
+    status, _, err = run(clips, option, file)
+    assert (status, list(place.iterdir())) == (test_model.WRONG_USAGE, [])
+    assert f"{place} must not be written to. Allow it, or write the results elsewhere" in err
+
+
+def test_a_report_whose_folder_cannot_be_made_is_refused(run, clips, tmp_path):
+    (tmp_path / "file").touch()
+    status, _, err = run(clips, "--report", tmp_path / "file" / "report")
+    assert status == test_model.WRONG_USAGE
+    assert f"Not a directory: {tmp_path / 'file' / 'report'}. Mend this and try again" in err
+
+
 def test_segments_have_a_row_each(run, tmp_path):
     voice = record(tmp_path / "voice.wav", 7.0)
     status, out, _ = run(voice, "--segments", "--output", tmp_path / "table.json")

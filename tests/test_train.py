@@ -105,6 +105,7 @@ def test_without_recordings_the_ways_to_some_are_said(tmp_path, capsys, monkeypa
         (["--output", "{corpus}"], "holds something other than a model"),
         (["--output", __file__], "is a file. Name another folder"),
         (["--output", f"{__file__}/model"], "is a file. Name another folder"),
+        (["--output", "/"], "/ holds something other than a model"),
     ],
 )
 def test_what_cannot_be_done_is_said_before_any_work(

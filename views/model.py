@@ -105,10 +105,12 @@ def show_scores(records: list[Record]) -> None:
         for column, record in zip(st.columns(len(records), border=True), records, strict=True):
             hint = Text.PROTOCOL_HINTS[record["protocol"]].format(folds=record["folds"])
             column.metric(name(record), f"{record['uar']:.1%}", help=hint)
-            column.caption(f"{interval(record)}  \n{Text.PROTOCOL_SHORT[record['protocol']]}")
-        first = records[0]
-        chance = 1 / len(first["f1_per_emotion"])
-        st.caption(Text.UAR.format(clips=first["clips"], chance=chance))
+            chance = 1 / len(record["f1_per_emotion"])
+            basis = Text.BASIS.format(clips=record["clips"], chance=chance)
+            column.caption(
+                f"{interval(record)}  \n{Text.PROTOCOL_SHORT[record['protocol']]}  \n{basis}"
+            )
+        st.caption(Text.UAR)
 
 
 def interval(record: Record) -> str:

@@ -498,10 +498,10 @@ class Model:
     NO_INTERVAL = "measured with one voice alone"
     UAR = (
         "The share of right answers, worked out for each emotion and then averaged, so that no "
-        "emotion counts more than another (the unweighted average recall, UAR), over {clips:,} "
-        "recordings. Guessing would reach {chance:.1%}. The range is the 95% interval: so far the "
-        "figure may move when other people of the same kind speak."
+        "emotion counts more than another (the unweighted average recall, UAR). The range is the "
+        "95% interval: so far the figure may move when other people of the same kind speak."
     )
+    BASIS = "{clips:,} recordings. Guessing would reach {chance:.1%}."
     ALL_TESTS = "All tests beside each other"
     ALL_TESTS_ALT = "Share of right answers in each test, with its interval: {values}"
     ALL_TESTS_HINT = "Dot, diamond or square: the share of right answers. Line: its 95% interval."
@@ -573,7 +573,7 @@ class Model:
     EXPERT = "For experts"
     KINDS = {  # noqa: RUF012
         "frames": "1D-CNN with attentive statistics pooling over a sequence of 264-number frames "
-        "and their pitch",
+        "and their pitch, and beside it a kernel machine of whole clips",
         "vector": "1D-CNN over one vector of 264 numbers, the mean over all frames but pauses",
     }
     FACTS = (
