@@ -1,6 +1,7 @@
 """The tables of docs/experiments.md: what was tried, from results/experiments.json."""
 
 import json
+import string
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -36,8 +37,8 @@ def recipes_table() -> str:
 def ablation_table(network: str) -> str:
     """Return what other recipes of a shipped network were worth, as a Markdown table."""
     if network == "frames":
-        beside = TABLES["functionals"]()
-        return f"{changes_table()}\n\nA kernel machine of whole clips beside a network:\n\n{beside}"
+        changes, beside = TABLES["changed_at_each_meeting"](), TABLES["functionals"]()
+        return f"{changes}\n\nA kernel machine of whole clips beside a network:\n\n{beside}"
     rows = [
         [row["what"], _maybe(row["speech"]), _maybe(row["both"])]
         for row in _experiments()["rows"]
@@ -74,20 +75,6 @@ def recipe_references_table() -> str:
     return markdown(["reference", "quiet from", *(f"{share:g}" for share in found["shares"])], rows)
 
 
-def distance_table() -> str:
-    """Return the ECE with one temperature and with one by distance, as a Markdown table."""
-    clips = ("own", "copies", "other")
-    rows = [
-        [
-            row["trained"],
-            *(f"{percent(row[key])} / {percent(row[key + '_by_distance'])}" for key in clips),
-        ]
-        for row in _experiments()["temperature_by_distance"]["rows"]
-    ]
-    head = ["trained on", "validation speakers", "their augmented copies", "the other corpus"]
-    return markdown(head, rows)
-
-
 def designs_table() -> str:
     """Return what other designs are worth beside the recipe, as a Markdown table."""
     rows = []
@@ -96,33 +83,6 @@ def designs_table() -> str:
         scores = [" / ".join(map(percent, pair)) if None not in pair else "" for pair in pairs]
         rows.append([row["what"], str(row["folds"]), *scores])
     return markdown(["design", "folds", "RAVDESS speech", "and song", "CREMA-D"], rows)
-
-
-def changes_table() -> str:
-    """Return what changes of features at each meeting are worth, as a Markdown table."""
-    return _table(
-        "changed_at_each_meeting",
-        {
-            "network and recipe": "what",
-            "RAVDESS speech": "speech",
-            "and song": "both",
-            "CREMA-D": "crema_d",
-            "RAVDESS to CREMA-D": "to_crema_d",
-            "CREMA-D to RAVDESS": "to_ravdess",
-            "known voices": "known",
-        },
-    )
-
-
-def asked_limits_table() -> str:
-    """Return what other limits are worth where a network is asked, as a Markdown table."""
-    keys = ("speech", "to_crema_d", "crema_d", "to_ravdess")
-    rows = [
-        [f"{row['trained']:g}", f"{row['asked']:g}", *(_maybe(row[key]) for key in keys)]
-        for row in _experiments()["asked_limits"]["rows"]
-    ]
-    head = ["stopped in training at", "asked at", "RAVDESS speech", "RAVDESS to CREMA-D"]
-    return markdown([*head, "CREMA-D", "CREMA-D to RAVDESS"], rows)
 
 
 def averages_at_home_table() -> str:
@@ -135,21 +95,6 @@ def averages_at_home_table() -> str:
         for row in _experiments()["averages"]["at_home"]["rows"]
     ]
     return markdown(["asked", *_HOME, "strange copies of speech, accuracy"], rows)
-
-
-def averages_changed_table() -> str:
-    """Return what averages cost where the recording of a new voice changes, as a Markdown table."""
-    rows = [
-        [
-            row["what"],
-            *(
-                f"{percent(row[key])} / {percent(row[key + '_with'])}"
-                for key in ("unchanged", "accuracy")
-            ),
-        ]
-        for row in _experiments()["averages"]["changes"]["rows"]
-    ]
-    return markdown(["change", "answers unchanged: network alone / and averages", "accuracy"], rows)
 
 
 def covariance_table() -> str:
@@ -189,60 +134,6 @@ def one_sided_table() -> str:
     return markdown(["clips of one emotion", *(row["emotion"] for row in found)], rows)
 
 
-def elsewhere_table() -> str:
-    """Return what a known voice is worth to other networks and corpora, as a Markdown table."""
-    rows = [
-        [
-            row["asked"],
-            _gain((row["alone"], row["known"])),
-            f"{row['factor_alone']:.2f} / {row['factor']:.2f}",
-            _gain((row["ece_alone"], row["ece"])),
-        ]
-        for row in _experiments()["leanings"]["elsewhere"]["rows"]
-    ]
-    return markdown(["asked", "UAR", "temperature that suits, as a factor", "ECE"], rows)
-
-
-def together_table() -> str:
-    """Return the temperatures of networks and of ensembles of two, as a Markdown table."""
-    rows = [
-        [
-            row["what"],
-            f"{row['each']:.2f}",
-            f"{row['together']:.2f}",
-            " ± ".join(f"{value:.2f}" for value in row["ratio"]),
-        ]
-        for row in _experiments()["together"]["rows"]
-    ]
-    return markdown(["networks", "each", "together", "ratio"], rows)
-
-
-def shared_table() -> str:
-    """Return what it costs and spares to share a first convolution, as a Markdown table."""
-    rows = [
-        [
-            str(row["channels"]),
-            f"{row['products']:.2f} ×",
-            f"{row['mean_log']:.3f}",
-            percent(row["largest"]),
-            f"{row['others']} of {row['clips']}",
-        ]
-        for row in _experiments()["shared"]["rows"]
-    ]
-    head = ["channels", "products", "mean change of a log-probability"]
-    return markdown([*head, "largest change of a probability", "other answers"], rows)
-
-
-def corpora_temperatures_table() -> str:
-    """Return how to make one temperature of what several corpora say, as a Markdown table."""
-    rows = []
-    for row in _experiments()["corpora_temperatures"]:
-        pairs = [row[key] for key in ("alone", "crema_d", "ravdess")]
-        rows.append([row["what"], *(f"{nats:.3f}, {percent(ece)}" for nats, ece in pairs)])
-    head = ["temperature", "RAVDESS alone", "CREMA-D of both", "RAVDESS of both"]
-    return markdown(head, rows)
-
-
 def known_setting_table() -> str:
     """Return what clips of many voices of one corpus are worth, as a Markdown table."""
     rows = [
@@ -257,25 +148,33 @@ def _experiments() -> dict[str, Any]:
 
 
 def _table(name: str, columns: dict[str, str]) -> str:
-    """Return rows of the results as a Markdown table: shares in per cent, all else as it is.
+    """Return rows of the results as a Markdown table.
 
     Args:
         name: of the rows in the results file; one of what belongs together after a dot.
-        columns: what each column holds, by its head, with the format of what is no share.
+        columns: what each column holds, by its head: a key of the rows, with the format of what is
+            no share, or such keys in braces among other words.
     """
     found: Any = _experiments()
     for key in name.split("."):
         found = found[key]
     rows = found if isinstance(found, list) else found["rows"]
+    words = _Words()
+    cells = [column if "{" in column else f"{{{column}}}" for column in columns.values()]
+    return markdown(
+        list(columns), [[words.vformat(cell, (), row) for cell in cells] for row in rows]
+    )
 
-    def cell(row: dict[str, Any], column: str) -> str:
-        key, _, form = column.partition(":")
-        value = row[key]
+
+class _Words(string.Formatter):
+    """Shares in per cent, all else as it is."""
+
+    def format_field(self, value: Any, format_spec: str) -> str:
         if isinstance(value, list):
             return " / ".join(map(percent, value))
-        return format(value, form) if form or isinstance(value, str | int) else _maybe(value)
-
-    return markdown(list(columns), [[cell(row, key) for key in columns.values()] for row in rows])
+        if format_spec or isinstance(value, str | int):
+            return format(value, format_spec)
+        return _maybe(value)
 
 
 def _spread(pair: Sequence[float | None]) -> str:
@@ -329,6 +228,56 @@ _PLAIN: dict[str, dict[str, str]] = {
         "asked": "asked",
         "the speakers that it was chosen on": "chosen:.2f",
         "the others": "others:.2f",
+    },
+    "temperature_by_distance": {
+        "trained on": "trained",
+        "validation speakers": "{own} / {own_by_distance}",
+        "their augmented copies": "{copies} / {copies_by_distance}",
+        "the other corpus": "{other} / {other_by_distance}",
+    },
+    "changed_at_each_meeting": {
+        "network and recipe": "what",
+        **_HOME,
+        "CREMA-D": "crema_d",
+        "RAVDESS to CREMA-D": "to_crema_d",
+        "CREMA-D to RAVDESS": "to_ravdess",
+        "known voices": "known",
+    },
+    "asked_limits": {
+        "stopped in training at": "trained:g",
+        "asked at": "asked:g",
+        "RAVDESS speech": "speech",
+        **_ACROSS,
+    },
+    "leanings.elsewhere": {
+        "asked": "asked",
+        "UAR": "{alone} / {known}",
+        "temperature that suits, as a factor": "{factor_alone:.2f} / {factor:.2f}",
+        "ECE": "{ece_alone} / {ece}",
+    },
+    "together": {
+        "networks": "what",
+        "each": "each:.2f",
+        "together": "together:.2f",
+        "ratio": "{ratio[0]:.2f} ± {ratio[1]:.2f}",
+    },
+    "shared": {
+        "channels": "channels",
+        "products": "{products:.2f} ×",
+        "mean change of a log-probability": "mean_log:.3f",
+        "largest change of a probability": "largest",
+        "other answers": "{others} of {clips}",
+    },
+    "corpora_temperatures": {
+        "temperature": "what",
+        "RAVDESS alone": "{alone[0]:.3f}, {alone[1]}",
+        "CREMA-D of both": "{crema_d[0]:.3f}, {crema_d[1]}",
+        "RAVDESS of both": "{ravdess[0]:.3f}, {ravdess[1]}",
+    },
+    "averages.changes": {
+        "change": "what",
+        "answers unchanged: network alone / and averages": "{unchanged} / {unchanged_with}",
+        "accuracy": "{accuracy} / {accuracy_with}",
     },
     "averages": {"asked": "what", **_HALVES, "log-likelihood": "likelihood:.3f"},
     "averages.known_voices": {
@@ -462,23 +411,15 @@ _PLAIN: dict[str, dict[str, str]] = {
 #: By name, as `make_tables.fill` finds them in the page.
 TABLES: dict[str, Callable[[], str]] = {
     "experiments": recipes_table,
-    "distance": distance_table,
     "references": references_table,
     "trained_references": trained_references_table,
     "recipe_references": recipe_references_table,
     "designs": designs_table,
-    "changes": changes_table,
-    "asked_limits": asked_limits_table,
     "averages_at_home": averages_at_home_table,
-    "averages_changed": averages_changed_table,
     "covariance": covariance_table,
     "unheard_shares": unheard_shares_table,
     "amounts": amounts_table,
     "one_sided": one_sided_table,
-    "elsewhere": elsewhere_table,
-    "together": together_table,
-    "corpora_temperatures": corpora_temperatures_table,
     "known_setting": known_setting_table,
-    "shared": shared_table,
     **{name: partial(_table, name, columns) for name, columns in _PLAIN.items()},
 }
