@@ -116,14 +116,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parse_arguments(argv)
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     try:
-        return run(arguments, Progress(arguments.progress))
+        return _run(arguments, Progress(arguments.progress))
     except KeyboardInterrupt:
         print("\nStopped. What was finished is kept: the same command goes on from here.")
         return 130
 
 
-def run(arguments: argparse.Namespace, progress: Progress) -> int:
-    """Do what the command was asked for; return its exit status."""
+def _run(arguments: argparse.Namespace, progress: Progress) -> int:
     from concurrent.futures.process import BrokenProcessPool
 
     from joblib.externals.loky.process_executor import TerminatedWorkerError
